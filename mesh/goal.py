@@ -1,0 +1,51 @@
+"""What a join aims at: per cluster its mesh identity and ranges, for all the datapath, exposure and CA.
+
+``default_goal`` and ``overlay`` (facts judged as they will be) live in ``mesh/aim.py``.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Exposure(StrEnum):
+    """How clustermesh-apiserver is reached by peers; the value is the word shown."""
+
+    INTERNAL_LB = "internal LB"
+    NODE_PORT = "NodePort"
+
+
+class ClusterGoal(Struct, frozen=True):
+    """One member: its key, Cilium name and id, pod ranges, Cilium version, node port (0 = the chart's or none).
+
+    ``sources`` tells for each field where the value comes from: ``default``, ``edited``, ``in force``, ``from <cluster>``.
+    """
+
+    cluster: str
+    name: str
+    cluster_id: int
+    pod_cidrs: tuple[str, ...]
+    version: str
+    mask_size: int = 24
+    node_port: int = 0
+    sources: dict[str, str] = {}
+
+
+class Goal(Struct, frozen=True):
+    """The aim of a join. ``ca`` is ``new`` or ``keep:<cluster>``; ``mtu`` 0 leaves autodetection in force."""
+
+    members: tuple[ClusterGoal, ...]
+    routing_mode: str = "tunnel"
+    tunnel_protocol: str = "vxlan"
+    tunnel_port: int = 8472
+    mtu: int = 1400
+    exposure: Exposure = Exposure.INTERNAL_LB
+    ca: str = "new"
+    kvstoremesh: bool = True
+    max_connected_clusters: int = 255
+    proof_image: str = "quay.io/cilium/alpine-curl:v1.10.0"
+    sources: dict[str, str] = {}
+
+    def member(self, cluster: str) -> ClusterGoal | None:
+        """The goal of one cluster, if it is a member."""
+        return next((item for item in self.members if item.cluster == cluster), None)

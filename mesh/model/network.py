@@ -1,0 +1,105 @@
+"""What is read of the clouds: where a cluster is, its prefixes, its nodes' rules, its load balancer, its VPN."""
+
+from msgspec import Struct
+
+from mesh.model.context import Provider
+
+
+class CloudIdentity(Struct, frozen=True):
+    """Account/subscription, region and name of the managed cluster, proven by its endpoint (cloud-network §1)."""
+
+    provider: Provider
+    account: str = ""
+    region: str = ""
+    name: str = ""
+    resource_group: str = ""
+    node_resource_group: str = ""
+    network_id: str = ""
+    network_plugin: str = ""
+    caller: str = ""
+    version: str = ""
+    proven: bool = False
+
+
+class CloudNetwork(Struct, frozen=True):
+    """VPC or VNet of the nodes: all its prefixes, the nodes' subnets, the Service range as the cloud knows it."""
+
+    id: str
+    prefixes: tuple[str, ...] = ()
+    node_subnets: tuple[str, ...] = ()
+    service_cidrs: tuple[str, ...] = ()
+    peer_prefixes: tuple[str, ...] = ()
+
+
+class FirewallRule(Struct, frozen=True, order=True):
+    """One rule in common words.
+
+    ``protocol`` is ``tcp``, ``udp``, ``icmp``, ``esp`` or ``*``; ports are inclusive (0–65535 = all; for ICMP the type in
+    ``from_port``, -1 = any). ``sources`` are CIDRs; ``peers`` are what is not an address: group ids, tags, prefix lists not
+    expanded. AWS rules have priority 0 and allow only.
+    """
+
+    id: str
+    direction: str
+    allow: bool
+    protocol: str
+    from_port: int = 0
+    to_port: int = 65535
+    sources: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    priority: int = 0
+    name: str = ""
+
+
+class FirewallGroup(Struct, frozen=True, order=True):
+    """A security group or NSG and the nodes it covers.
+
+    ``kind`` is ``sg``, ``nsg-subnet`` or ``nsg-nic``; ``managed_by`` names what owns it (``AKS``, ``EKS``, an
+    infrastructure-as-code tag); ``tag_prefixes`` resolves service tags (``VirtualNetwork``) as computed for these nodes,
+    None for a tag that could not be computed.
+    """
+
+    id: str
+    name: str
+    kind: str
+    nodes: tuple[str, ...] = ()
+    rules: tuple[FirewallRule, ...] = ()
+    managed_by: str = ""
+    tag_prefixes: dict[str, tuple[str, ...] | None] = {}
+    resource_id: str = ""
+
+
+class Firewall(Struct, frozen=True):
+    """All groups on the nodes of a cluster. ``unguarded`` are nodes without any group (Azure: allowed; AWS: cannot be)."""
+
+    groups: tuple[FirewallGroup, ...] = ()
+    unguarded: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+class VpnConnection(Struct, frozen=True, order=True):
+    """A site-to-site connection as one cloud sees it: state, tunnels up of all, remote prefixes it knows."""
+
+    id: str
+    state: str
+    tunnels_up: int = 0
+    tunnels: int = 0
+    static_prefixes: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class LoadBalancer(Struct, frozen=True):
+    """The load balancer behind ``clustermesh-apiserver``: ``internal`` as the cloud says, its addresses, its own groups.
+
+    ``preserves_client_ip``: the node's rules see the peer's address; else the load balancer's.
+    """
+
+    id: str
+    internal: bool | None = None
+    addresses: tuple[str, ...] = ()
+    groups: tuple[FirewallGroup, ...] = ()
+    target_port: int = 0
+    preserves_client_ip: bool = True
+    kind: str = ""
+    subnets: tuple[str, ...] = ()

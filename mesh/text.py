@@ -1,0 +1,67 @@
+"""Text from outside: cleaned once at the boundary, shortened for display, secrets masked."""
+
+import re
+from typing import Final
+
+# CSI, OSC, DCS/SOS/PM/APC strings and two-character escapes, terminated or cut off by the end of the text.
+_SEQUENCES: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]?",
+    re.DOTALL,
+)
+# C0 without tab and newline, DEL, C1, bidi embeddings, overrides and isolates, line separators, surrogates, BOM.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff\ufeff]")
+
+ELLIPSIS: Final = "…"
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """Remove terminal control sequences, control characters and bidi overrides; keep tab and newline.
+
+    ``limit`` is a number of characters after which the text ends with an ellipsis.
+    Source: anchors.md §3.6, anchors-features §5.4.
+    """
+    if _CONTROLS.search(text):
+        text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
+    if limit is not None and len(text) > limit:
+        return text[: max(limit - 1, 0)] + ELLIPSIS
+    return text
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """``clean`` with every run of white space folded into one blank."""
+    return clean(" ".join(clean(text).split()), limit)
+
+
+def elide(text: str, width: int) -> str:
+    """Shorten an id, ARN or host in the middle, keeping the end that tells it apart (screens.md §5)."""
+    if len(text) <= width:
+        return text
+    if width <= 1:
+        return ELLIPSIS[:width]
+    tail = (width - 1) * 2 // 3 if width > 8 else width // 2
+    return text[: width - 1 - tail] + ELLIPSIS + text[len(text) - tail :]
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 problem``, ``2 problems``; thousands are grouped."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+class Secret:
+    """Bytes that must never be printed: the representation is masked, ``reveal`` is the only way in."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text; decoding errors become replacement characters."""
+        return self._value.decode(errors="replace") if isinstance(self._value, bytes) else self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
