@@ -1,4 +1,6 @@
-"""Every fact there is: its name, the type of its value, its subject kind by convention, and its maximum age in seconds."""
+"""Every fact there is: its name, the type of its value, its subject kind by convention, and its maximum age in
+seconds.
+"""
 
 from typing import Any, Final
 

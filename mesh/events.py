@@ -11,7 +11,8 @@ from mesh.finding import Finding
 class CollectorProgress(Struct, frozen=True):
     """A collector of one cluster: ``state`` is reading, done, denied, expired, failed, waiting or cancelled.
 
-    ``done``/``total`` count what it reads (total 0 = not known yet); ``text`` is what a cell shows; ``seconds`` elapsed.
+    ``done``/``total`` count what it reads (total 0 = not known yet); ``text`` is what a cell shows; ``seconds``
+    elapsed.
     """
 
     cluster: str

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.facts import FactKey, Origin, Reason
+from mesh.model.network import FirewallRule
 from mesh.subject import Subject
 
 if TYPE_CHECKING:
@@ -68,8 +69,20 @@ class Command(Struct, frozen=True):
     where: str = ""
 
 
+class Opening(Struct, frozen=True):
+    """A rule to add to one security group or NSG of ``cluster``: what a plan's step does with this fix."""
+
+    cluster: str
+    group: str
+    rule: FirewallRule
+    resource_id: str = ""
+
+
 class Fix(Struct, frozen=True):
-    """One way to lift a finding; ``in_plan`` means that a join plan contains it as a step, else the user must decide."""
+    """One way to lift a finding; ``in_plan`` means that a join plan contains it as a step, else the user must decide.
+
+    ``opens`` are the firewall rules it adds, as data; the commands show the same for a person.
+    """
 
     id: str
     text: str
@@ -78,10 +91,13 @@ class Fix(Struct, frozen=True):
     reversible: bool = True
     needs: tuple[str, ...] = ()
     in_plan: bool = False
+    opens: tuple[Opening, ...] = ()
 
 
 class EvidenceRef(Struct, frozen=True):
-    """A fact the verdict rests on; ``excerpt`` is at most 300 characters, ``state`` how this piece alone looks ("" = neutral)."""
+    """A fact the verdict rests on; ``excerpt`` is at most 300 characters, ``state`` how this piece alone looks ("" =
+    neutral).
+    """
 
     key: FactKey | None
     excerpt: str
@@ -146,7 +162,9 @@ class Problem(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What a check's body returns. ``variant`` chooses among several texts of one state; ``notes`` add evidence lines."""
+    """What a check's body returns. ``variant`` chooses among several texts of one state; ``notes`` add evidence
+    lines.
+    """
 
     state: State
     args: dict[str, object] = {}
@@ -159,7 +177,8 @@ class Verdict(Struct, frozen=True):
 class Check(Struct, frozen=True):
     """A check's record. ``texts`` maps ``STATE`` or ``STATE.variant`` to a message template over ``args``.
 
-    ``applies`` returns "" or the reason why not; ``body`` is pure: no clock, no I/O, no randomness. ``why`` is one or two
+    ``applies`` returns "" or the reason why not; ``body`` is pure: no clock, no I/O, no randomness. ``why`` is one
+    or two
     sentences on what goes wrong otherwise; ``docs`` names anchors of the Cilium or cloud documentation.
     """
 

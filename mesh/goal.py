@@ -18,7 +18,8 @@ class Exposure(StrEnum):
 class ClusterGoal(Struct, frozen=True):
     """One member: its key, Cilium name and id, pod ranges, Cilium version, node port (0 = the chart's or none).
 
-    ``sources`` tells for each field where the value comes from: ``default``, ``edited``, ``in force``, ``from <cluster>``.
+    ``sources`` tells for each field where the value comes from: ``default``, ``edited``, ``in force``, ``from
+    <cluster>``.
     """
 
     cluster: str
@@ -32,7 +33,10 @@ class ClusterGoal(Struct, frozen=True):
 
 
 class Goal(Struct, frozen=True):
-    """The aim of a join. ``ca`` is ``new`` or ``keep:<cluster>``; ``mtu`` 0 leaves autodetection in force."""
+    """The aim of a join. ``ca`` is ``new`` or ``keep:<cluster>``; ``mtu`` 0 leaves autodetection in force.
+
+    ``certificates`` is ``cronJob`` (leaf certificates renew themselves) or ``helm`` (renewed by an upgrade only).
+    """
 
     members: tuple[ClusterGoal, ...]
     routing_mode: str = "tunnel"
@@ -41,6 +45,7 @@ class Goal(Struct, frozen=True):
     mtu: int = 1400
     exposure: Exposure = Exposure.INTERNAL_LB
     ca: str = "new"
+    certificates: str = "cronJob"
     kvstoremesh: bool = True
     max_connected_clusters: int = 255
     proof_image: str = "quay.io/cilium/alpine-curl:v1.10.0"

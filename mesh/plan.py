@@ -47,7 +47,7 @@ class DisableAksKubeProxy(Struct, frozen=True, tag="aks-kube-proxy"):
 
 
 class HelmApply(Struct, frozen=True, tag="helm"):
-    """``helm upgrade --install`` with exactly these user values (complete; never key material)."""
+    """``helm upgrade --install --reset-then-reuse-values``: these values over the release's own; never key material."""
 
     cluster: str
     version: str
@@ -149,7 +149,9 @@ class Step(Struct, frozen=True):
 
 
 class Blocker(Struct, frozen=True):
-    """Why a plan may not be applied: the finding's code and subject as text, and whether the user or a right lifts it."""
+    """Why a plan may not be applied: the finding's code and subject as text, and whether the user or a right lifts
+    it.
+    """
 
     code: str
     subject: str

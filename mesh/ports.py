@@ -49,7 +49,8 @@ class Gatherer(Protocol):
     ) -> FactStore:
         """Read all collectors (or those named in ``only``) of all clusters side by side; partial results by ``emit``.
 
-        Never raises for a cluster: every failure is ``Unknown``. Cancelling keeps what was emitted. ``base`` holds facts
+        Never raises for a cluster: every failure is ``Unknown``. Cancelling keeps what was emitted. ``base`` holds
+        facts
         that are kept when not read again.
         """
 
@@ -111,7 +112,8 @@ class HelmGateway(Protocol):
     async def apply(
         self, ref: ContextRef, release: str, namespace: str, version: str, values: Mapping[str, Any], output: Output
     ) -> Outcome:
-        """``helm upgrade --install`` with these values; lines to ``output``. Raises ``StepFailed`` with helm's own words.
+        """``helm upgrade --install`` with these values; lines to ``output``. Raises ``StepFailed`` with helm's own
+        words.
 
         The outcome's undo holds the revision before (0 = none).
         """

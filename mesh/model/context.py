@@ -23,8 +23,10 @@ class Provider(StrEnum):
 class ContextRef(Struct, frozen=True, order=True):
     """One context of one kubeconfig file.
 
-    ``key`` names the cluster in every fact, finding, step and screen. It is the context's name in a short form that is a
-    valid Cilium cluster name if the user's wording allows, made unique by `` (1)``, `` (2)`` in file order where names are equal.
+    ``key`` names the cluster in every fact, finding, step and screen. It is the context's name in a short form that
+    is a
+    valid Cilium cluster name if the user's wording allows, made unique by `` (1)``, `` (2)`` in file order where
+    names are equal.
     """
 
     key: str

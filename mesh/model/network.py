@@ -6,7 +6,11 @@ from mesh.model.context import Provider
 
 
 class CloudIdentity(Struct, frozen=True):
-    """Account/subscription, region and name of the managed cluster, proven by its endpoint (cloud-network §1)."""
+    """Account/subscription, region and name of the managed cluster, proven by its endpoint (cloud-network §1).
+
+    ``endpoint`` is the API server's host as the cloud knows it; ``resource_id`` the ARN or ARM id of the cluster;
+    ``kube_proxy_enabled`` AKS's ``kubeProxyConfig`` where the API tells it.
+    """
 
     provider: Provider
     account: str = ""
@@ -16,6 +20,9 @@ class CloudIdentity(Struct, frozen=True):
     node_resource_group: str = ""
     network_id: str = ""
     network_plugin: str = ""
+    resource_id: str = ""
+    endpoint: str = ""
+    kube_proxy_enabled: bool | None = None
     caller: str = ""
     version: str = ""
     proven: bool = False
@@ -34,9 +41,17 @@ class CloudNetwork(Struct, frozen=True):
 class FirewallRule(Struct, frozen=True, order=True):
     """One rule in common words.
 
-    ``protocol`` is ``tcp``, ``udp``, ``icmp``, ``esp`` or ``*``; ports are inclusive (0–65535 = all; for ICMP the type in
-    ``from_port``, -1 = any). ``sources`` are CIDRs; ``peers`` are what is not an address: group ids, tags, prefix lists not
-    expanded. AWS rules have priority 0 and allow only.
+    ``direction`` is ``in`` or ``out``, seen from the node. ``protocol`` is ``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``esp``,
+    another protocol's number, or ``*``; ports are destination ports, inclusive (0-65535 = all; for ICMP the type in
+    ``from_port``, -1 = any). ``sources`` and ``destinations`` are CIDRs; ``peers`` are what is not an address at the
+    far end
+    (source of an ``in`` rule, destination of an ``out`` rule): group ids, service tags, prefix lists not expanded. A
+    far
+    end with neither CIDR nor peer is any address, and so is an empty near end. ``source_ports`` other than all
+    narrows a
+    rule to a part of a flow. AWS rules have priority 0 and allow only; a rule with several port ranges becomes
+    several of
+    one id and priority.
     """
 
     id: str
@@ -50,6 +65,7 @@ class FirewallRule(Struct, frozen=True, order=True):
     destinations: tuple[str, ...] = ()
     priority: int = 0
     name: str = ""
+    source_ports: tuple[int, int] = (0, 65535)
 
 
 class FirewallGroup(Struct, frozen=True, order=True):
@@ -71,7 +87,9 @@ class FirewallGroup(Struct, frozen=True, order=True):
 
 
 class Firewall(Struct, frozen=True):
-    """All groups on the nodes of a cluster. ``unguarded`` are nodes without any group (Azure: allowed; AWS: cannot be)."""
+    """All groups on the nodes of a cluster. ``unguarded`` are nodes without any group (Azure: allowed; AWS: cannot
+    be).
+    """
 
     groups: tuple[FirewallGroup, ...] = ()
     unguarded: tuple[str, ...] = ()
@@ -90,7 +108,8 @@ class VpnConnection(Struct, frozen=True, order=True):
 
 
 class LoadBalancer(Struct, frozen=True):
-    """The load balancer behind ``clustermesh-apiserver``: ``internal`` as the cloud says, its addresses, its own groups.
+    """The load balancer behind ``clustermesh-apiserver``: ``internal`` as the cloud says, its addresses, its own
+    groups.
 
     ``preserves_client_ip``: the node's rules see the peer's address; else the load balancer's.
     """

@@ -1,0 +1,283 @@
+"""Named predicates over facts: when a step is done, and what it still waits for.
+
+Each yields True, False or None (cannot be told from what is known) with a progress text; unknown is never True.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from mesh import catalogue as fact
+from mesh.facts import FactName, FactStore, Known, V
+from mesh.model.kubernetes import Pod, Workload
+from mesh.model.network import FirewallRule
+from mesh.plan import Condition
+from mesh.subject import OfCluster
+
+Told = tuple[bool | None, str]
+Predicate = Callable[[FactStore, tuple[str, ...], Mapping[str, Any]], Told]
+PARKED_LABEL: Final = "meshwright.io/parked"
+
+
+class _Unread(Exception):
+    """A fact that a predicate needs is not known."""
+
+
+def holds(condition: Condition, store: FactStore) -> Told:
+    """Evaluate a condition; an unread fact gives None and names it."""
+    predicate, _ = CONDITIONS[condition.name]
+    try:
+        return predicate(store, condition.clusters, condition.args)
+    except _Unread as unread:
+        return None, f"{unread} not known"
+
+
+def facts_of(conditions: Iterable[Condition]) -> tuple[str, ...]:
+    """Names of the facts that these conditions read, to be gathered again while waiting."""
+    return tuple(sorted({name.name for condition in conditions for name in CONDITIONS[condition.name][1]}))
+
+
+def _need(store: FactStore, name: FactName[V], cluster: str) -> V:
+    got = store.get(name, OfCluster(cluster))
+    if not isinstance(got, Known):
+        raise _Unread(f"{name.name} of {cluster}")
+    value: V = got.value
+    return value
+
+
+def _all(results: Iterable[Told], done: str) -> Told:
+    told = list(results)
+    for wanted in (False, None):
+        for state, text in told:
+            if state is wanted:
+                return state, text
+    return True, done
+
+
+def find(workloads: Iterable[Workload], kind: str, name: str) -> Workload | None:
+    """A workload of kube-system or Cilium's namespace by kind and name."""
+    return next((item for item in workloads if (item.kind, item.name) == (kind, name)), None)
+
+
+def _parked(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        workloads = _need(store, fact.WORKLOADS, cluster)
+        for name in args["names"]:
+            item = find(workloads, "DaemonSet", name)
+            left = max(item.desired, item.current) if item else 0
+            results.append((left == 0, f"{name} of {cluster} still has {left} pods"))
+    return _all(results, "no pod left")
+
+
+def _ca_shared(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    wanted, found = args.get("spki", ""), {}
+    for cluster in clusters:
+        ca = _need(store, fact.CERTIFICATES, cluster).ca
+        if ca is None:
+            return False, f"{cluster} has no cilium-ca"
+        found[cluster] = ca.spki_sha256
+    if len(set(found.values())) > 1 or (wanted and wanted not in found.values()):
+        return False, "the CAs differ"
+    return True, "one CA"
+
+
+def _installed(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    (cluster,) = clusters
+    settings, version = _need(store, fact.SETTINGS, cluster), _need(store, fact.CILIUM_VERSION, cluster)
+    release = _need(store, fact.HELM, cluster)
+    if settings is None or version is None:
+        return False, "Cilium is not installed"
+    if release is not None and release.status != "deployed":
+        return False, f"release is {release.status}"
+    if settings.cluster_name != args["name"] or settings.cluster_id != args["id"]:
+        return False, f"cluster is {settings.cluster_name} #{settings.cluster_id}"
+    return _agents_running(store, clusters, args)
+
+
+def _agents_running(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        workloads, nodes = _need(store, fact.WORKLOADS, cluster), _need(store, fact.NODES, cluster)
+        for kind, name in (("Deployment", "cilium-operator"), ("DaemonSet", "cilium")):
+            item = find(workloads, kind, name)
+            if item is None:
+                results.append((False, f"{name} is not there"))
+                continue
+            current = item.observed_generation >= item.generation
+            good = current and item.desired > 0 and item.ready >= item.desired and item.updated >= item.desired
+            word = "agents" if name == "cilium" else "operators"
+            results.append((good, f"{word} ready {item.ready if current else 0}/{item.desired}"))
+        ready = sum(node.ready for node in nodes)
+        results.append((ready == len(nodes), f"nodes ready {ready}/{len(nodes)}"))
+    return _all(results, "agents ready")
+
+
+def _mesh_enabled(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        server = _need(store, fact.MESH_API, cluster)
+        ready = f"{server.ready}/{server.replicas}" if server else "0/1"
+        results.append((bool(server and server.ready), f"mesh API of {cluster} ready {ready}"))
+    return _all(results, "mesh API ready")
+
+
+def unmanaged(pods: Iterable[Pod], ranges: Iterable[str]) -> list[Pod]:
+    """Running pods off the host network whose address is in none of Cilium's ranges: they started before Cilium."""
+    networks = [ip_network(text, strict=False) for text in ranges]
+    found = []
+    for pod in pods:
+        if pod.host_network or not pod.ip or pod.phase not in ("Running", "Pending") or pod.deleting:
+            continue
+        address = ip_address(pod.ip)
+        if not any(address.version == network.version and address in network for network in networks):
+            found.append(pod)
+    return found
+
+
+def _pods_managed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        settings = _need(store, fact.SETTINGS, cluster)
+        if settings is None:
+            return False, "Cilium is not installed"
+        ranges = set(settings.pod_cidrs)
+        ranges |= {cidr for node in _need(store, fact.CILIUM_NODES, cluster) or () for cidr in node.pod_cidrs}
+        pods = _need(store, fact.PODS, cluster)
+        left = unmanaged(pods, ranges)
+        results.append((not left, f"pods older than Cilium: {len(left)}"))
+    return _all(results, "every pod has an address of Cilium's")
+
+
+def is_private(address: str) -> bool:
+    """RFC 1918 or shared address space, or an IPv6 unique local address: not the Internet, not loopback."""
+    found = ip_address(address)
+    return found.is_private and not found.is_loopback and not found.is_link_local
+
+
+def _api_address(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        addresses = api_addresses(store, cluster)
+        if not addresses:
+            results.append((False, f"{cluster} has no address yet"))
+        elif public := [address for address in addresses if not is_private(address)]:
+            results.append((False, f"{cluster} is public: {public[0]}"))
+        else:
+            results.append((True, f"{cluster} {', '.join(addresses)}"))
+    return _all(results, "; ".join(text for _, text in results))
+
+
+def api_addresses(store: FactStore, cluster: str) -> tuple[str, ...]:
+    """Addresses peers reach the mesh API by: of the load balancer as the cloud or the Service tells, or of the nodes.
+
+    Raises nothing the caller must handle but the unread marker of ``holds``.
+    """
+    server = _need(store, fact.MESH_API, cluster)
+    if server is None:
+        return ()
+    if server.service_type == "NodePort":
+        return tuple(
+            node.internal_ips[0] for node in _need(store, fact.NODES, cluster) if node.internal_ips and node.ready
+        )
+    if server.ingress_ips:
+        return server.ingress_ips
+    balancer = store.value(fact.LOAD_BALANCER, OfCluster(cluster))
+    return balancer.addresses if balancer else ()
+
+
+def _lb_private(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        balancer = store.get(fact.LOAD_BALANCER, OfCluster(cluster))
+        if isinstance(balancer, Known) and balancer.value is not None and balancer.value.internal is False:
+            results.append((False, f"{cluster} is public: {balancer.value.id}"))
+    return _all(results, "private")
+
+
+def _peers_configured(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        known = {peer.name for peer in _need(store, fact.PEERS, cluster) or ()}
+        missing = [name for name in args["peers"][cluster] if name not in known]
+        results.append((not missing, f"{cluster} does not list {', '.join(missing)}"))
+    return _all(results, "both ways")
+
+
+def _agents_ready(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        agents = _need(store, fact.AGENTS, cluster)
+        for peer in args["peers"][cluster]:
+            ready = sum(any(r.name == peer and r.ready for r in agent.remotes) for agent in agents)
+            results.append(
+                (bool(agents) and ready == len(agents), f"{cluster} for {peer}: {ready}/{len(agents)} agents ready")
+            )
+    return _all(results, "all agents ready")
+
+
+def _vpn_up(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    results: list[Told] = []
+    for cluster in clusters:
+        connections = _need(store, fact.VPN, cluster)
+        if connections is None:
+            continue
+        up = any(item.tunnels_up for item in connections)
+        results.append((up, f"no tunnel of {cluster} is up" if connections else f"{cluster} has no VPN connection"))
+    return _all(results, "tunnels up")
+
+
+def _rules_open(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    if not args["rules"]:
+        return True, "open"
+    (cluster,) = clusters
+    firewall = _need(store, fact.FIREWALL, cluster)
+    groups = {group.id: group for group in firewall.groups} if firewall else {}
+    results: list[Told] = []
+    for wanted in args["rules"]:
+        group = groups.get(wanted[0])
+        covered = group is not None and any(_covers(rule, wanted) for rule in group.rules)
+        results.append((covered, f"{wanted[0]} has no rule for {wanted[3]}/{wanted[2]}"))
+    return _all(results, "open")
+
+
+def _covers(rule: FirewallRule, wanted: Sequence[Any]) -> bool:
+    _, direction, protocol, low, high, *sources = wanted
+    if not rule.allow or rule.direction != direction or rule.protocol not in (protocol, "*"):
+        return False
+    if protocol == "icmp":
+        ports = rule.protocol == "*" or rule.from_port in (-1, low) or (rule.from_port, rule.to_port) == (0, 65535)
+    else:
+        ports = rule.protocol == "*" or (rule.from_port <= low and high <= rule.to_port)
+    return ports and all(any(_inside(source, have) for have in rule.sources) for source in sources)
+
+
+def _inside(inner: str, outer: str) -> bool:
+    small, large = ip_network(inner, strict=False), ip_network(outer, strict=False)
+    return small.version == large.version and small.subnet_of(large)  # type: ignore[arg-type]  # versions were compared
+
+
+def _kube_proxy_off(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    return _parked(store, clusters, {"names": ("kube-proxy",)})
+
+
+def _never(_: FactStore, __: tuple[str, ...], ___: Mapping[str, Any]) -> Told:
+    return None, "proven only by running it"
+
+
+CONDITIONS: Final[dict[str, tuple[Predicate, tuple[FactName[Any], ...]]]] = {
+    "parked": (_parked, (fact.WORKLOADS,)),
+    "kube-proxy-off": (_kube_proxy_off, (fact.WORKLOADS,)),
+    "rules-open": (_rules_open, (fact.FIREWALL,)),
+    "ca-shared": (_ca_shared, (fact.CERTIFICATES,)),
+    "installed": (_installed, (fact.SETTINGS, fact.CILIUM_VERSION, fact.HELM, fact.WORKLOADS, fact.NODES)),
+    "agents-running": (_agents_running, (fact.WORKLOADS, fact.NODES)),
+    "mesh-enabled": (_mesh_enabled, (fact.MESH_API,)),
+    "pods-managed": (_pods_managed, (fact.SETTINGS, fact.CILIUM_NODES, fact.PODS)),
+    "api-address": (_api_address, (fact.MESH_API, fact.NODES, fact.LOAD_BALANCER)),
+    "lb-private": (_lb_private, (fact.LOAD_BALANCER,)),
+    "peers-configured": (_peers_configured, (fact.PEERS,)),
+    "agents-ready": (_agents_ready, (fact.AGENTS,)),
+    "vpn-up": (_vpn_up, (fact.VPN,)),
+    "proven": (_never, ()),
+}

@@ -1,0 +1,121 @@
+"""The plan of a join: only what is not already so, in the order of cilium-clustermesh §4.4, as data."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from mesh import catalogue as fact
+from mesh.conditions import holds
+from mesh.facts import FactKey, FactStore, Known
+from mesh.finding import Command, Finding, Risk, State
+from mesh.goal import Goal
+from mesh.joining.install import install_steps
+from mesh.joining.mesh import connect_step, path_step, prove_step, wait_step
+from mesh.joining.network import rule_steps, vpn_step
+from mesh.joining.prepare import ca_step, park_steps, restart_steps
+from mesh.joining.situation import Situation
+from mesh.model.kubernetes import OwnerKind
+from mesh.plan import Blocker, Plan, Step
+from mesh.subject import OfCluster
+
+# Facts whose change makes a plan stale; volatile ones (pods, agents, health, now) are left out.
+_RESTS_ON = (
+    fact.CLUSTER_UID, fact.SETTINGS, fact.CILIUM_VERSION, fact.HELM, fact.OWNER, fact.MESH_API, fact.PEERS, fact.CERTIFICATES,
+    fact.CLOUD_NETWORK, fact.FIREWALL,
+)  # fmt: skip
+
+
+def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at: float = 0.0) -> Plan:
+    """Steps that join the goal's members, in topological order; steps whose conditions hold are marked ``already``.
+
+    ``findings`` are those of the facts overlaid with the goal: their fixes give the rules to open and the blockers.
+    """
+    findings = tuple(findings)
+    clusters = tuple(member.cluster for member in goal.members)
+    situation = Situation(store, goal, findings)
+    steps: list[Step] = []
+    for make in (
+        vpn_step,
+        rule_steps,
+        ca_step,
+        park_steps,
+        install_steps,
+        restart_steps,
+        wait_step,
+        path_step,
+        connect_step,
+    ):
+        steps += make(situation, tuple(steps))
+    steps = [replace(step, already=_already(step, store)) for step in steps]
+    if any(not step.already for step in steps) or situation.unproven:
+        steps.append(prove_step(situation, tuple(steps)))
+    prints = fingerprints(store, clusters)
+    names = clusters[0] if len(clusters) == 1 else f"{', '.join(clusters[:-1])} and {clusters[-1]}"
+    plan_id = hashlib.sha256(
+        msgspec.json.encode((goal, prints, [step.id for step in steps]), order="sorted")
+    ).hexdigest()[:4]
+    blockers = (*_refusals(store, goal), *_gates(findings))
+    return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at)
+
+
+def _already(step: Step, store: FactStore) -> bool:
+    return bool(step.until) and all(holds(condition, store)[0] is True for condition in step.until)
+
+
+def fingerprints(store: FactStore, clusters: Sequence[str]) -> dict[str, str]:
+    """Hashes of the facts a plan rests on; an unknown fact has the hash of its reason."""
+    prints: dict[str, str] = {}
+    for cluster in clusters:
+        for name in _RESTS_ON:
+            got = store.get(name, OfCluster(cluster))
+            material: Any = got.value if isinstance(got, Known) else got.reason
+            prints[str(FactKey(name.name, OfCluster(cluster)))] = hashlib.sha256(
+                msgspec.json.encode(material, order="sorted")
+            ).hexdigest()[:16]
+    return prints
+
+
+def moved(plan: Plan, store: FactStore) -> tuple[str, ...]:
+    """Facts that differ from those the plan rests on; a plan with any must be made again."""
+    now = fingerprints(store, plan.clusters)
+    return tuple(key for key, value in plan.fingerprints.items() if now.get(key) != value)
+
+
+def _gates(findings: Iterable[Finding]) -> Iterable[Blocker]:
+    """Findings that need the user: a FAIL that no step lifts, and unread access."""
+    for finding in findings:
+        if finding.state is State.FAIL and not any(fix.in_plan for fix in finding.fixes):
+            yield Blocker(finding.code, str(finding.subject), finding.code)
+        elif finding.state is State.UNKNOWN and finding.code in ("CM0002", "CM0201"):
+            yield Blocker(finding.code, str(finding.subject), "not known")
+
+
+def _refusals(store: FactStore, goal: Goal) -> Iterable[Blocker]:
+    """What is not ours to change: provider-managed Cilium, and releases owned by Argo CD, Flux or an operator."""
+    for member in goal.members:
+        owner = store.value(fact.OWNER, OfCluster(member.cluster))
+        if owner is None or owner.kind in (OwnerKind.HELM, OwnerKind.UNOWNED):
+            continue
+        name = f" ({owner.name})" if owner.name else ""
+        code = "CM0204" if owner.kind is OwnerKind.MANAGED else "CM0205"
+        text = f"Cilium in {member.cluster} is owned by {owner.kind.value}{name}: {owner.evidence}"
+        yield Blocker(code, member.cluster, text, refuses=True)
+
+
+def consent_needed(plan: Plan) -> tuple[str, ...]:
+    """Clusters whose name must be typed: those of disruptive or irreversible steps, in plan order."""
+    named = [
+        cluster
+        for step in plan.todo()
+        if step.risk in (Risk.DISRUPTIVE, Risk.IRREVERSIBLE)
+        for cluster in step.clusters
+    ]
+    return tuple(dict.fromkeys(named))
+
+
+def script(plan: Plan) -> tuple[Command, ...]:
+    """Every command of the steps still to do, in order."""
+    return tuple(command for step in plan.todo() for command in step.commands)

@@ -1,0 +1,140 @@
+"""Steps about what stands in the way: one CA for all, other CNIs and kube-proxy parked, old pods recreated."""
+
+from mesh import catalogue as fact
+from mesh.conditions import PARKED_LABEL, find
+from mesh.finding import Command, Risk
+from mesh.joining.situation import Situation, ids
+from mesh.model.context import Provider
+from mesh.plan import Condition, DisableAksKubeProxy, Effect, ParkDaemonSets, PlaceCa, RestartPods, Step
+from mesh.subject import OfCluster
+
+_PATCH = f'{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"{PARKED_LABEL}":"true"}}}}}}}}}}'
+
+
+def ca_step(now: Situation, _: tuple[Step, ...]) -> list[Step]:
+    """One CA in every cluster before the first install, so that every leaf is signed by it from the start (§4.3,
+    §4.4).
+    """
+    keep = now.goal.ca.removeprefix("keep:") if now.goal.ca.startswith("keep:") else ""
+    without = tuple(c for c in now.clusters if c != keep and _ca_of(now, c) is None)
+    if keep:
+        kept = now.store.value(fact.CERTIFICATES, OfCluster(keep))
+        args = {"spki": kept.ca.spki_sha256} if kept and kept.ca else {}
+    else:
+        args = {}
+    where = f"copy cilium-ca of {keep}" if keep else "place one CA (cilium-ca)"
+    return [
+        Step(
+            id="ca",
+            title=where,
+            clusters=now.clusters,
+            why="Each side must trust the other's certificates; a CA placed before the install signs every leaf (R18).",
+            effects=(PlaceCa(without or now.clusters, keep),),
+            until=(Condition("ca-shared", now.clusters, args),),
+            codes=("CM0608",),
+            undo="the Secrets that were created are deleted",
+            commands=tuple(now.kubectl(c, "-n", "kube-system", "get", "secret", "cilium-ca") for c in now.clusters),
+            diff=tuple(f"+ {cluster} Secret kube-system/cilium-ca" for cluster in without),
+            usual=6.0,
+            deadline=60.0,
+        )
+    ]
+
+
+def _ca_of(now: Situation, cluster: str) -> object:
+    certificates = now.store.value(fact.CERTIFICATES, OfCluster(cluster))
+    return certificates.ca if certificates else None
+
+
+def running(now: Situation, cluster: str) -> tuple[str, ...]:
+    """Which of ``aws-node`` and ``kube-proxy`` run here."""
+    workloads = now.store.value(fact.WORKLOADS, OfCluster(cluster)) or ()
+    found = []
+    for name in ("aws-node", "kube-proxy"):
+        item = find(workloads, "DaemonSet", name)
+        if item and (item.desired or item.current):
+            found.append(name)
+    return tuple(found)
+
+
+def park_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
+    """Park what Cilium replaces, durably: by patch on EKS, through the AKS API where an addon manager undoes a
+    patch.
+    """
+    made = []
+    for cluster in now.clusters:
+        names = running(now, cluster)
+        if not names or not _replaces(now, cluster):
+            continue
+        made.append(_park_step(now, cluster, names, ids(steps, "ca", "vpn")))
+    return made
+
+
+def _replaces(now: Situation, cluster: str) -> bool:
+    settings = now.settings(cluster)
+    return settings is None or settings.kube_proxy_replacement
+
+
+def _park_step(now: Situation, cluster: str, names: tuple[str, ...], needs: tuple[str, ...]) -> Step:
+    effects: list[Effect] = []
+    commands: list[Command] = []
+    by_patch = names
+    identity = now.store.value(fact.CLOUD, OfCluster(cluster))
+    if now.provider(cluster) is Provider.AKS and "kube-proxy" in names and identity and identity.resource_id:
+        by_patch = tuple(name for name in names if name != "kube-proxy")
+        effects.append(DisableAksKubeProxy(cluster, identity.resource_id))
+        commands.append(_az_command(identity.resource_group, identity.name, cluster))
+    if by_patch:
+        effects.append(ParkDaemonSets(cluster, by_patch))
+        commands += [
+            now.kubectl(cluster, "-n", "kube-system", "patch", "daemonset", name, "--type", "merge", "-p", _PATCH)
+            for name in by_patch
+        ]
+    preview = " kubeProxyConfig is a preview feature of AKS." if len(by_patch) != len(names) else ""
+    return Step(
+        id=f"park.{cluster}",
+        title=f"park {' and '.join(names)}",
+        clusters=(cluster,),
+        why="Two CNIs or two service proxies on one node undo each other (R26, CM0208)." + preview,
+        effects=tuple(effects),
+        until=(Condition("parked", (cluster,), {"names": list(names)}),),
+        needs=needs,
+        codes=("CM0208",),
+        risk=Risk.DISRUPTIVE,
+        undo="the DaemonSets get their old node selector back",
+        commands=tuple(commands),
+        diff=tuple(f"~ DaemonSet {name} nodeSelector {PARKED_LABEL}=true" for name in names),
+        usual=15.0,
+        deadline=300.0,
+        consequence="pods get no new addresses until Cilium is installed",
+    )
+
+
+def _az_command(group: str, name: str, cluster: str) -> Command:
+    words = ("az", "aks", "update", "-g", group, "-n", name, "--kube-proxy-config", "kube-proxy.json")
+    return Command(words, cluster)
+
+
+def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
+    """Pods that started before Cilium keep their old address and route: recreate them (F80)."""
+    made = []
+    for cluster in now.clusters:
+        install = ids(steps, f"install.{cluster}")
+        made.append(
+            Step(
+                id=f"restart.{cluster}",
+                title="restart pods older than Cilium",
+                clusters=(cluster,),
+                why="They keep the address of the old CNI and are not managed by Cilium: DNS first of all (CM0210).",
+                effects=(RestartPods(cluster),),
+                until=(Condition("pods-managed", (cluster,)),),
+                needs=install,
+                codes=("CM0210",),
+                risk=Risk.DISRUPTIVE,
+                undo="nothing to undo: restarted pods stay",
+                usual=60.0,
+                deadline=1200.0,
+                consequence="every pod off the host network restarts, one workload at a time",
+            )
+        )
+    return made

@@ -1,0 +1,85 @@
+"""What the step builders look at: facts, goal and findings, with the questions they all ask."""
+
+import shlex
+from urllib.parse import urlsplit
+
+from mesh import catalogue as fact
+from mesh.facts import FactStore
+from mesh.finding import Command, Finding
+from mesh.goal import ClusterGoal, Goal
+from mesh.model.cilium import CiliumSettings
+from mesh.model.context import ContextRef, Provider
+from mesh.subject import OfCluster
+
+CHART_REPOSITORY = "https://helm.cilium.io/"
+
+
+class Situation:
+    """Facts, goal and findings of one join."""
+
+    def __init__(self, store: FactStore, goal: Goal, findings: tuple[Finding, ...]) -> None:
+        self.store = store
+        self.goal = goal
+        self.findings = findings
+        self.clusters = tuple(member.cluster for member in goal.members)
+
+    @property
+    def unproven(self) -> bool:
+        """Nothing records a proof, so a plan that has other steps ends with one."""
+        return False
+
+    def member(self, cluster: str) -> ClusterGoal:
+        """The goal of a cluster that is a member."""
+        found = self.goal.member(cluster)
+        if found is None:
+            raise KeyError(cluster)
+        return found
+
+    def context(self, cluster: str) -> ContextRef:
+        """The context of a cluster, or one that says no more than its key."""
+        return self.store.value(fact.CONTEXT, OfCluster(cluster)) or ContextRef(cluster, cluster, "")
+
+    def provider(self, cluster: str) -> Provider:
+        """The provider: as its cloud says, else as the context looks."""
+        identity = self.store.value(fact.CLOUD, OfCluster(cluster))
+        return identity.provider if identity else self.context(cluster).provider
+
+    def settings(self, cluster: str) -> CiliumSettings | None:
+        """Cilium's settings in force, if known."""
+        return self.store.value(fact.SETTINGS, OfCluster(cluster))
+
+    def installed(self, cluster: str) -> bool:
+        """Whether Cilium is known to be there."""
+        return self.settings(cluster) is not None
+
+    def peers(self) -> dict[str, list[str]]:
+        """Per cluster key the Cilium names of all other members."""
+        return {cluster: [m.name for m in self.goal.members if m.cluster != cluster] for cluster in self.clusters}
+
+    def api_server(self, cluster: str) -> tuple[str, int]:
+        """Host and port of the API server as nodes reach it: the cloud's word before the kubeconfig's (§4.2).
+
+        A loopback address in a kubeconfig is a port forwarded to this machine; kind's nodes know the control plane
+        by name.
+        """
+        identity = self.store.value(fact.CLOUD, OfCluster(cluster))
+        ref = self.context(cluster)
+        if ref.provider is Provider.KIND:
+            return f"{ref.cluster_entry.removeprefix('kind-') or cluster}-control-plane", 6443
+        text = identity.endpoint if identity and identity.endpoint else ref.server
+        parts = urlsplit(text if "//" in text else f"//{text}")
+        return parts.hostname or "", parts.port or 443
+
+    def kubectl(self, cluster: str, *words: str) -> Command:
+        """A kubectl command for this cluster's context."""
+        return Command(("kubectl", "--context", self.context(cluster).context, *words), cluster)
+
+
+def line(command: Command) -> str:
+    """The command as a shell line."""
+    return shlex.join(command.argv)
+
+
+def ids(steps: tuple[object, ...], *prefixes: str) -> tuple[str, ...]:
+    """Ids of the earlier steps that begin with one of these prefixes."""
+    return tuple(i for step in steps if (i := getattr(step, "id", "")).startswith(prefixes))
