@@ -41,17 +41,13 @@ class CloudNetwork(Struct, frozen=True):
 class FirewallRule(Struct, frozen=True, order=True):
     """One rule in common words.
 
-    ``direction`` is ``in`` or ``out``, seen from the node. ``protocol`` is ``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``esp``,
-    another protocol's number, or ``*``; ports are destination ports, inclusive (0-65535 = all; for ICMP the type in
-    ``from_port``, -1 = any). ``sources`` and ``destinations`` are CIDRs; ``peers`` are what is not an address at the
-    far end
-    (source of an ``in`` rule, destination of an ``out`` rule): group ids, service tags, prefix lists not expanded. A
-    far
-    end with neither CIDR nor peer is any address, and so is an empty near end. ``source_ports`` other than all
-    narrows a
-    rule to a part of a flow. AWS rules have priority 0 and allow only; a rule with several port ranges becomes
-    several of
-    one id and priority.
+    ``direction`` is ``in`` or ``out``, seen from the node. ``protocol`` is ``tcp``, ``udp``, ``icmp``, ``icmpv6``,
+    ``esp``, another protocol's number, or ``*``. Ports are destination ports, inclusive (0-65535 = all; for ICMP the
+    type in ``from_port``, -1 = any). ``sources`` and ``destinations`` are CIDRs; ``peers`` are what is not an address
+    at the far end (source of an ``in`` rule, destination of an ``out`` rule): group ids, service tags, prefix lists not
+    expanded. A far end with neither CIDR nor peer is any address, and so is an empty near end. ``source_ports`` other
+    than all narrows a rule to a part of a flow. AWS rules have priority 0 and allow only. A rule with several port
+    ranges becomes several of one id and priority.
     """
 
     id: str
@@ -72,8 +68,8 @@ class FirewallGroup(Struct, frozen=True, order=True):
     """A security group or NSG and the nodes it covers.
 
     ``kind`` is ``sg``, ``nsg-subnet`` or ``nsg-nic``; ``managed_by`` names what owns it (``AKS``, ``EKS``, an
-    infrastructure-as-code tag); ``tag_prefixes`` resolves service tags (``VirtualNetwork``) as computed for these nodes,
-    None for a tag that could not be computed.
+    infrastructure-as-code tag); ``tag_prefixes`` resolves service tags (``VirtualNetwork``) as computed for these
+    nodes, None for a tag that could not be computed.
     """
 
     id: str
