@@ -1,0 +1,1 @@
+"""The HTTPS Kubernetes API of one cluster (DESIGN §4)."""

@@ -1,0 +1,389 @@
+"""One cluster's Kubernetes objects: plain JSON dicts behind the rules an API server applies at write time."""
+
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import msgspec
+
+from backends.lab.storage import admission, garbage, patches, status
+from backends.lab.storage.allocation import Allocator
+from backends.lab.storage.history import Change, History
+from backends.lab.storage.resources import CRDS, NAMESPACES, PODS, RESOURCES, Resource
+from backends.lab.storage.selectors import Object, from_mapping, labels_match
+from backends.lab.storage.status import ApiError
+
+__all__ = ["RESOURCES", "ApiError", "Change", "Object", "ObjectStore", "Resource", "copy_json", "timestamp"]
+
+Objects: TypeAlias = list[Object]
+Encoded: TypeAlias = list[tuple[Object, Callable[[], bytes]]]
+Callback: TypeAlias = Callable[[str, Resource, Object], None]
+
+_T = TypeVar("_T")
+_SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
+_DECODER: Final = msgspec.json.Decoder()
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def copy_json(value: _T) -> _T:
+    """A deep copy through JSON; raises ``TypeError`` for what JSON cannot hold."""
+    return cast("_T", _DECODER.decode(_ENCODER.encode(value)))
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 with whole seconds, as ``metadata.creationTimestamp`` holds it."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class _Record:
+    """A stored object (never changed in place) and its encoded form, made when first asked for."""
+
+    __slots__ = ("body", "encoded")
+
+    def __init__(self, body: Object) -> None:
+        self.body = body
+        self.encoded: bytes | None = None
+
+    def raw(self) -> bytes:
+        if self.encoded is None:
+            self.encoded = _ENCODER.encode(self.body)
+        return self.encoded
+
+
+class ObjectStore:
+    """Objects of one cluster by resource, namespace and name, with watchable history.
+
+    ``now`` gives lab time in epoch seconds. Methods that write raise ``ApiError`` where a real server refuses.
+    Deleting pods and namespaces is immediate unless their key is in ``left_to_controllers``; then they are only marked
+    with ``deletionTimestamp`` and whoever simulates the kubelet or the namespace controller removes them.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], rng: random.Random, service_cidr: str = "10.96.0.0/12", start: int = 1000
+    ) -> None:
+        self.now = now
+        self.rng = rng
+        self._start = start
+        self.resource_version = start
+        self.resources: dict[tuple[str, str], Resource] = dict(RESOURCES)
+        self.versions: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.allocator = Allocator(service_cidr, rng)
+        self.left_to_controllers: set[tuple[str, str]] = set()
+        self.owners = garbage.Owners()
+        self._tables: dict[tuple[str, str], dict[tuple[str, str], _Record]] = {}
+        self._histories: dict[tuple[str, str], History] = {}
+        self._subscribers: list[Callback] = []
+        self._pending: deque[Change] = deque()
+        self._delivering = False
+
+    # -- kinds ---------------------------------------------------------------------------------------------------
+
+    def register(self, resource: Resource, versions: tuple[str, ...] = ()) -> None:
+        """Serve a further kind, stored as ``resource.version`` and readable under each of ``versions``."""
+        self.resources[resource.key] = resource
+        self.versions[resource.key] = versions or (resource.version,)
+
+    def unregister(self, resource: Resource) -> None:
+        """Stop serving a kind; its objects go without events, as when a CRD is removed."""
+        for obj in self.view(resource):
+            self.owners.record(resource, obj, None)
+        self.resources.pop(resource.key, None)
+        self.versions.pop(resource.key, None)
+        self._tables.pop(resource.key, None)
+        self._histories.pop(resource.key, None)
+
+    def served(self, group: str, version: str, plural: str) -> Resource | None:
+        """The kind at a group and version, or None where discovery does not list it."""
+        resource = self.resources.get((group, plural))
+        if resource is None or version not in self.versions.get(resource.key, (resource.version,)):
+            return None
+        return resource.at(version)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """A copy of the object, or None."""
+        record = self._table(resource).get((namespace or "", name))
+        return None if record is None else cast("Object", _DECODER.decode(record.raw()))
+
+    def need(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """A copy of the object; raises ``ApiError`` 404."""
+        obj = self.get(resource, namespace, name)
+        if obj is None:
+            raise status.not_found(resource, name)
+        return obj
+
+    def list(
+        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> Objects:
+        """Copies ordered by namespace and name; ``labels`` are equality terms."""
+        requirements = from_mapping(labels or {})
+        return [
+            copy_json(obj)
+            for obj in self.view(resource, namespace)
+            if labels is None or labels_match(requirements, obj)
+        ]
+
+    def view(self, resource: Resource, namespace: str | None = None) -> Iterator[Object]:
+        """The stored objects themselves, in order, read-only: changing one corrupts the history."""
+        return (record.body for record in self._records(resource, namespace))
+
+    def encoded(self, resource: Resource, namespace: str | None = None) -> Encoded:
+        """Read-only objects in order, each with what gives its JSON bytes (kept between calls)."""
+        return [(record.body, record.raw) for record in self._records(resource, namespace)]
+
+    def stored(self, resource: Resource, namespace: str | None, name: str) -> Object | None:
+        """The stored object itself, read-only."""
+        record = self._table(resource).get((namespace or "", name))
+        return None if record is None else record.body
+
+    def history(self, resource: Resource) -> History:
+        """The writes of one resource, for watches."""
+        return self._histories.setdefault(resource.key, History(self._start))
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Call ``callback(kind, resource, object)`` after every write, in order of the writes; returns what ends it.
+
+        The object is shared by all subscribers and must not be changed.
+        """
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def create(self, resource: Resource, obj: Object) -> Object:
+        """Store a new object with defaults, uid, timestamps and allocated addresses; returns a copy."""
+        new = copy_json(obj)
+        meta = new.setdefault("metadata", {})
+        new.setdefault("apiVersion", resource.api_version)
+        new.setdefault("kind", resource.kind)
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = meta["generateName"][:58] + "".join(self.rng.choices(_SUFFIX, k=5))
+        if not resource.namespaced:
+            meta.pop("namespace", None)
+        else:
+            meta["namespace"] = meta.get("namespace") or "default"
+        self._may_create(resource, meta)
+        meta.setdefault("uid", self.new_uid())
+        meta.setdefault("creationTimestamp", timestamp(self.now()))
+        if resource.generation:
+            meta.setdefault("generation", 1)
+        admission.prepare_create(self.allocator, resource, new)
+        self._commit("ADDED", resource, None, new)
+        if resource.key == CRDS.key:
+            self._establish(new)
+        return copy_json(new)
+
+    def update(self, resource: Resource, obj: Object) -> Object:
+        """Replace an object; with ``metadata.resourceVersion`` given it must be the stored one. Returns a copy.
+
+        Uid, creation time and deletion time stay. The object goes when its last finalizer is taken away while it is
+        being deleted.
+        """
+        new = copy_json(obj)
+        meta = new["metadata"]
+        name = str(meta["name"])
+        namespace = meta.get("namespace", "default") if resource.namespaced else ""
+        record = self._table(resource).get((namespace, name))
+        if record is None:
+            raise status.not_found(resource, name)
+        old = record.body
+        expected = meta.get("resourceVersion")
+        if expected not in (None, "", old["metadata"]["resourceVersion"]):
+            raise status.conflict(resource, name)
+        if meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            raise status.conflict(
+                resource,
+                name,
+                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}",
+            )
+        new["apiVersion"], new["kind"] = resource.api_version, resource.kind
+        _keep_system_fields(old, new)
+        admission.prepare_update(self.allocator, resource, old, new)
+        if "deletionTimestamp" in meta and garbage.may_go(resource, new):
+            return self._remove(resource, old, new)
+        if resource.generation and admission.intent(old) != admission.intent(new):
+            meta["generation"] = old["metadata"].get("generation", 1) + 1
+        meta["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if new == old:
+            return copy_json(old)
+        self._commit("MODIFIED", resource, old, new)
+        if resource.key == CRDS.key:
+            self._establish(new)
+        return copy_json(new)
+
+    def apply(self, resource: Resource, obj: Object) -> Object:
+        """Create the object, or replace everything but its status; for controllers and scenarios."""
+        meta = obj["metadata"]
+        old = self.get(resource, meta.get("namespace", "default") if resource.namespaced else None, meta["name"])
+        if old is None:
+            return self.create(resource, obj)
+        new = {**copy_json(obj)}
+        if "status" not in new and "status" in old:
+            new["status"] = old["status"]
+        new["metadata"].pop("resourceVersion", None)
+        return self.update(resource, new)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Any,
+        patch_type: str = "merge",
+        subresource: str | None = None,
+    ) -> Object:
+        """Change an object by a ``json``, ``merge`` or ``strategic`` patch, or its status alone (``subresource``)."""
+        old = self.need(resource, namespace, name)
+        new = patches.patched(old, body, patch_type)
+        if subresource == "status":
+            new = {**old, "status": new.get("status", {})}
+        return self.update(resource, new)
+
+    def set_status(self, resource: Resource, namespace: str | None, name: str, status: Object) -> Object:
+        """Replace the status alone."""
+        return self.update(resource, {**self.need(resource, namespace, name), "status": status})
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        grace_seconds: int = 0,
+        propagation: str = "Background",
+        uid: str | None = None,
+    ) -> Object:
+        """Delete, or mark for deletion where finalizers, a grace period or a controller hold it; returns the object.
+
+        ``propagation`` is Background, Foreground or Orphan (``ownerReferences`` of dependents).
+        """
+        record = self._table(resource).get((namespace or "", name))
+        if record is None:
+            raise status.not_found(resource, name)
+        old = record.body
+        if uid and uid != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            raise status.conflict(resource, name, why)
+        if resource.key == PODS.key and PODS.key not in self.left_to_controllers:
+            grace_seconds = 0
+        new = garbage.marked(self, resource, old, grace_seconds, propagation)
+        if garbage.may_go(resource, new):
+            return self._remove(resource, old, new)
+        if new["metadata"] != old["metadata"] or new.get("status") != old.get("status"):
+            self._commit("MODIFIED", resource, old, new)
+        garbage.after_marking(self, resource, new)
+        return copy_json(new)
+
+    def new_uid(self) -> str:
+        """A version 4 UUID from the seeded source."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _table(self, resource: Resource) -> dict[tuple[str, str], _Record]:
+        return self._tables.setdefault(resource.key, {})
+
+    def _records(self, resource: Resource, namespace: str | None) -> Iterator[_Record]:
+        table = self._table(resource)
+        keys = sorted(key for key in table if namespace is None or key[0] == namespace)
+        return iter([table[key] for key in keys])
+
+    def _may_create(self, resource: Resource, meta: Object) -> None:
+        name = str(meta.get("name", ""))
+        if resource.namespaced:
+            space = self._table(NAMESPACES).get(("", meta["namespace"]))
+            if space is None:
+                raise status.not_found(NAMESPACES, meta["namespace"])
+            if "deletionTimestamp" in space.body["metadata"]:
+                raise garbage.terminating(resource, name, space.body)
+        if (meta.get("namespace", ""), name) in self._table(resource):
+            raise status.already_exists(resource, name)
+
+    def _commit(self, kind: str, resource: Resource, old: Object | None, new: Object) -> None:
+        self.resource_version += 1
+        meta = new["metadata"]
+        meta["resourceVersion"] = str(self.resource_version)
+        key = (meta.get("namespace", ""), meta["name"])
+        history = self.history(resource)
+        self.owners.record(resource, old, None if kind == "DELETED" else new)
+        if kind == "DELETED":
+            del self._table(resource)[key]
+        else:
+            self._table(resource)[key] = _Record(new)
+        change = Change(self.resource_version, kind, resource, old, new)
+        history.record(change)
+        self._pending.append(change)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Tell everybody in the order of the writes, also when a listener writes."""
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._pending:
+                change = self._pending.popleft()
+                history = self._histories.get(change.resource.key)
+                if history is not None:
+                    history.notify(change)
+                for callback in tuple(self._subscribers):
+                    callback(change.kind, change.resource, change.after)
+        finally:
+            self._delivering = False
+
+    def _remove(self, resource: Resource, old: Object, last: Object) -> Object:
+        self._commit("DELETED", resource, old, last)
+        admission.release(self.allocator, resource, last)
+        if resource.key == CRDS.key:
+            self._withdraw(last)
+        garbage.after_removal(self, resource, last)
+        return copy_json(last)
+
+    def _establish(self, crd: Object) -> None:
+        spec = crd["spec"]
+        versions = tuple(version["name"] for version in spec["versions"] if version.get("served", True))
+        stored = next((v for v in spec["versions"] if v.get("storage")), spec["versions"][0])
+        names = spec["names"]
+        subresources = stored.get("subresources") or {}
+        self.register(
+            Resource(
+                spec["group"],
+                stored["name"],
+                names["plural"],
+                names["kind"],
+                spec.get("scope") == "Namespaced",
+                short=tuple(names.get("shortNames") or ()),
+                categories=tuple(names.get("categories") or ()),
+                singular=names.get("singular") or names["kind"].lower(),
+                status="status" in subresources,
+                scale="scale" in subresources,
+                generation=True,
+                custom=True,
+            ),
+            versions,
+        )
+
+    def _withdraw(self, crd: Object) -> None:
+        resource = self.resources.get((crd["spec"]["group"], crd["spec"]["names"]["plural"]))
+        if resource is not None and resource.custom:
+            self.unregister(resource)
+
+
+def _keep_system_fields(old: Object, new: Object) -> None:
+    before, meta = old["metadata"], new["metadata"]
+    for field in (
+        "uid",
+        "creationTimestamp",
+        "namespace",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ):
+        if field in before:
+            meta[field] = before[field]
+        else:
+            meta.pop(field, None)

@@ -1,0 +1,42 @@
+"""What an API server does to an object on its way in: defaults, validation, allocation."""
+
+from typing import Any
+
+from backends.lab.storage import defaults, services, validation
+from backends.lab.storage.allocation import Allocator
+from backends.lab.storage.resources import SECRETS, SERVICES, Resource
+from backends.lab.storage.selectors import Object
+
+
+def prepare_create(allocator: Allocator, resource: Resource, obj: Object) -> None:
+    """Default, validate and allocate in place. Raises ``ApiError`` 422."""
+    if resource.key == SECRETS.key:
+        defaults.string_data(obj)
+    defaults.apply(resource, obj)
+    validation.check(resource, obj)
+    if resource.key == SERVICES.key:
+        services.allocate(allocator, resource, obj, None)
+
+
+def prepare_update(allocator: Allocator, resource: Resource, old: Object, obj: Object) -> None:
+    """Default and validate in place, keep what is allocated, refuse changes of immutable fields."""
+    if resource.key == SECRETS.key:
+        defaults.string_data(obj)
+    if resource.key == SERVICES.key:
+        services.keep(old, obj)
+    defaults.apply(resource, obj)
+    validation.check(resource, obj)
+    validation.check_change(resource, old, obj)
+    if resource.key == SERVICES.key:
+        services.allocate(allocator, resource, obj, old)
+
+
+def release(allocator: Allocator, resource: Resource, obj: Object) -> None:
+    """Give back what a removed object held."""
+    if resource.key == SERVICES.key:
+        allocator.give_back(obj.get("spec", {}))
+
+
+def intent(obj: Object) -> dict[str, Any]:
+    """What a change of counts as a new generation: everything but metadata and status."""
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")}
