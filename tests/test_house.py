@@ -36,16 +36,15 @@ TCSS_COLOUR = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)|\b(?:rgb|rgba|hsl|hsla)
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[\w, -]+\]\s+#\s*\S)")
 # Split so that this file does not hold what it forbids.
 MACHINE = re.compile("/" + r"(?:work|root|home/\w+|Users/\w+)/|/tmp/" + r"(?:brief|bed)")
-REGISTRIES = re.compile(
-    r"py"
-    r"pi\.org|python"
-    r"hosted\.org|golang"
-    r"\.org/|go"
-    r"proxy|registry\.npm"
-    r"js|crates"
-    r"\.io|deb\.deb"
-    r"ian",
+_HOSTS = (
+    (r"py", r"pi\.org"),
+    (r"python", r"hosted\.org"),
+    (r"(?:proxy|sum)\.go", r"lang\.org"),
+    (r"registry\.npm", r"js"),
+    (r"crates", r"\.io"),
+    (r"deb\.deb", r"ian\.org"),
 )
+REGISTRIES = re.compile("|".join(map("".join, _HOSTS)))
 
 
 def report(offences: list[str]) -> None:
