@@ -48,7 +48,7 @@ class Goal(Struct, frozen=True):
     certificates: str = "cronJob"
     kvstoremesh: bool = True
     max_connected_clusters: int = 255
-    proof_image: str = "quay.io/cilium/alpine-curl:v1.10.0"
+    proof_image: str = "docker.io/library/nginx:1.27.5"
     sources: dict[str, str] = {}
 
     def member(self, cluster: str) -> ClusterGoal | None:

@@ -1,0 +1,137 @@
+"""The proof: a global service on every side, asked from every side, compared with Cilium's affinity rule, removed again.
+
+The first member has affinity ``local``, the others ``remote``, as in the published procedure (screens.md §3.9.1).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mesh.affinity import Affinity, traffic_from
+from mesh.errors import StepFailed
+from mesh.model.kubernetes import Service
+from mesh.plan import Plan, Prove
+from mesh.ports import Clock, ClusterGateway, Outcome, Output, Writers
+
+REQUESTS = 10
+_REPLICAS = 2
+_PATIENCE = 240.0
+_LABELS = {"app.kubernetes.io/managed-by": "meshwright", "app.kubernetes.io/part-of": "meshwright-demo"}
+
+
+async def demonstrate(effect: Prove, plan: Plan, writers: Writers, output: Output, clock: Clock) -> Outcome:
+    """Deploy, ask, compare, clean up. Raises ``StepFailed`` naming the side that was not answered as expected."""
+    services = {
+        cluster: Service(
+            effect.namespace,
+            "echo",
+            annotations=_annotations(index),
+            ready_endpoints=_REPLICAS,
+            total_endpoints=_REPLICAS,
+        )
+        for index, cluster in enumerate(effect.clusters)
+    }
+    gateways = {cluster: writers.cluster(cluster) for cluster in effect.clusters}
+    changed: list[str] = []
+    try:
+        for index, (cluster, gateway) in enumerate(gateways.items()):
+            name = next(member.name for member in plan.goal.members if member.cluster == cluster)
+            outcome = await gateway.apply(demonstration_objects(effect.namespace, name, effect.image, index))
+            changed += outcome.changed
+            output(f"{cluster}: deployed echo ({_REPLICAS} pods) and a client, affinity {_affinity(index)}")
+        for cluster in effect.clusters:
+            await _ask_until_right(effect.namespace, cluster, services, plan, gateways[cluster], output, clock)
+    finally:
+        for cluster, gateway in gateways.items():
+            await gateway.delete_namespace(effect.namespace)
+            output(f"{cluster}: removed namespace {effect.namespace}")
+    return Outcome()
+
+
+def _affinity(index: int) -> Affinity:
+    return Affinity.LOCAL if index == 0 else Affinity.REMOTE
+
+
+def _annotations(index: int) -> dict[str, str]:
+    return {"service.cilium.io/global": "true", "service.cilium.io/affinity": _affinity(index).value}
+
+
+async def _ask_until_right(
+    namespace: str,
+    cluster: str,
+    services: Mapping[str, Service],
+    plan: Plan,
+    gateway: ClusterGateway,
+    output: Output,
+    clock: Clock,
+) -> None:
+    """Ask until ``REQUESTS`` in a row come from where the affinity rule says: back-ends of peers take seconds to arrive."""
+    names = {member.cluster: member.name for member in plan.goal.members}
+    expected = {names[other] for other in traffic_from(cluster, services).chosen}
+    until, right, last = clock.now() + _PATIENCE, 0, ""
+    while right < REQUESTS:
+        code, text = await gateway.run_in_pod(
+            namespace, "app=client", "client", ("curl", "-sS", "-m", "2", f"http://echo.{namespace}/"), 10.0
+        )
+        answered = _who(text) if code == 0 else ""
+        right = right + 1 if answered in expected else 0
+        said = answered or text.strip() or f"exit {code}"
+        if said != last:
+            output(f"{cluster} → {said}")
+            last = said
+        if right < REQUESTS and not right:
+            if clock.now() > until:
+                raise StepFailed(
+                    f"{cluster} is not served by {' or '.join(sorted(expected))}",
+                    f"The last answer was: {said}",
+                    "The mesh is connected; look at the path between the nodes: meshwright check --layer network",
+                )
+            await clock.sleep(1.0)
+    output(f"{cluster}: {REQUESTS} of {REQUESTS} answered by {' or '.join(sorted(expected))}")
+
+
+def _who(text: str) -> str:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return ""
+    return str(answer.get("cluster", "")) if isinstance(answer, dict) else ""
+
+
+def demonstration_objects(namespace: str, name: str, image: str, index: int) -> Sequence[dict[str, Any]]:
+    """Namespace, page, server, client and global Service; the page names the cluster that serves it."""
+    meta = {"namespace": namespace, "labels": _LABELS}
+    page = {"index.html": json.dumps({"cluster": name})}
+    mount = {"name": "page", "mountPath": "/usr/share/nginx/html"}
+    server = {
+        "containers": [{"name": "echo", "image": image, "ports": [{"containerPort": 80}], "volumeMounts": [mount]}],
+        "volumes": [{"name": "page", "configMap": {"name": "echo"}}],
+    }
+    client = {"containers": [{"name": "client", "image": image, "command": ["sleep", "1200"]}]}
+    port = {"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}
+    return (
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": _LABELS}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "name": "echo"}, "data": page},
+        _deployment(meta, "echo", _REPLICAS, server),
+        _deployment(meta, "client", 1, client),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {**meta, "name": "echo", "annotations": _annotations(index)},
+            "spec": {"selector": {"app": "echo"}, "ports": [port]},
+        },
+    )
+
+
+def _deployment(meta: Mapping[str, Any], name: str, replicas: int, pod: Mapping[str, Any]) -> dict[str, Any]:
+    spec = {**pod, "automountServiceAccountToken": False}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {**meta, "name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name, **_LABELS}}, "spec": spec},
+        },
+    }
