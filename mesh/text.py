@@ -1,7 +1,11 @@
 """Text from outside: cleaned once at the boundary, shortened for display, secrets masked."""
 
 import re
-from typing import Final
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 # CSI, OSC, DCS/SOS/PM/APC strings and two-character escapes, terminated or cut off by the end of the text.
 _SEQUENCES: Final = re.compile(
@@ -22,11 +26,52 @@ def clean(text: str, limit: int | None = None) -> str:
     ``limit`` is a number of characters after which the text ends with an ellipsis.
     Source: anchors.md §3.6, anchors-features §5.4.
     """
-    if _CONTROLS.search(text):
+    # Everything that is removed is unprintable, and asking for that is ten times as fast as the search.
+    if not text.isprintable() and _CONTROLS.search(text):
         text = _CONTROLS.sub("", _SEQUENCES.sub("", text.replace("\r\n", "\n")))
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + ELLIPSIS
     return text
+
+
+V = TypeVar("V")
+
+
+def clean_value(value: V) -> V:
+    """``clean`` every string in a value made of Structs, tuples, lists and dicts (keys too); the same object if clean.
+
+    Meant for the values of facts: ten thousand pods take a few milliseconds.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+        if encoded.isascii() and b"\\" not in encoded and b"\x7f" not in encoded:
+            return value
+    except UnicodeEncodeError:
+        pass
+    cleaned: V = _cleaned(value)
+    return cleaned
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Struct):
+        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        changes = {name: new for name, old in pairs if (new := _cleaned(old)) is not old}
+        return msgspec.structs.replace(value, **changes) if changes else value
+    if isinstance(value, dict):
+        fresh = {_cleaned(key): _cleaned(item) for key, item in value.items()}
+        return value if _same(fresh, value) and _same(fresh.values(), value.values()) else fresh
+    if isinstance(value, tuple | list):
+        items = [_cleaned(item) for item in value]
+        return value if _same(items, value) else type(value)(items)
+    return value
+
+
+def _same(one: Any, other: Any) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def one_line(text: str, limit: int | None = None) -> str:
