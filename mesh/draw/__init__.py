@@ -1,0 +1,1 @@
+"""Pure pictures: rows of styled text with hit regions, for the screen and the command line alike."""

@@ -1,0 +1,112 @@
+"""The mesh as one frozen picture: what screens draw and exports write."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Health(StrEnum):
+    """Health of a plane, link, node or cluster, worst last by ``rank``; the value is the word shown."""
+
+    OK = "ok"
+    ABSENT = "not connected"
+    UNKNOWN = "unknown"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+    @property
+    def rank(self) -> int:
+        """0 = best."""
+        return list(Health).index(self)
+
+
+def worst(*healths: Health) -> Health:
+    """The worst of them; ``OK`` for none."""
+    return max(healths, key=lambda health: health.rank, default=Health.OK)
+
+
+class NodeDot(Struct, frozen=True):
+    """A node in a box."""
+
+    name: str
+    ready: bool
+
+
+class ClusterBox(Struct, frozen=True):
+    """A cluster: its key, Cilium name and id ("" and 0 = no Cilium), cloud word, pod ranges, nodes."""
+
+    key: str
+    name: str = ""
+    cluster_id: int = 0
+    cloud: str = ""
+    pod_cidrs: tuple[str, ...] = ()
+    nodes: tuple[NodeDot, ...] = ()
+    reachable: bool = True
+
+
+class Plane(Struct, frozen=True):
+    """One plane of a link: how many of how many are good, and in words."""
+
+    health: Health
+    good: int = 0
+    total: int = 0
+    text: str = ""
+
+
+class Link(Struct, frozen=True):
+    """Two clusters, ``a`` before ``b``. ``control_ab``: agents of a reading b. ``open_ab``: the static verdict a → b.
+
+    ``round_trip`` is cilium-health: it colours the pair, never a direction. ``causes`` are codes of findings behind a sick link.
+    """
+
+    a: str
+    b: str
+    control_ab: Plane
+    control_ba: Plane
+    open_ab: Plane
+    open_ba: Plane
+    round_trip: Plane
+    causes: tuple[str, ...] = ()
+
+    @property
+    def health(self) -> Health:
+        """Worst of all planes; not connected if neither side lists the other."""
+        if self.control_ab.health is Health.ABSENT and self.control_ba.health is Health.ABSENT:
+            return Health.ABSENT
+        planes = (self.control_ab, self.control_ba, self.open_ab, self.open_ba, self.round_trip)
+        return worst(*(plane.health for plane in planes))
+
+
+class Lane(Struct, frozen=True):
+    """A Service in one cluster: None counts = not defined there. ``chosen`` maps cluster keys to endpoints in use."""
+
+    cluster: str
+    ready: int | None = None
+    total: int | None = None
+    affinity: str = "none"
+    is_global: bool = False
+    shared: bool = False
+    chosen: dict[str, int] = {}
+
+
+class ServiceLanes(Struct, frozen=True):
+    """A global service over all clusters."""
+
+    namespace: str
+    name: str
+    lanes: tuple[Lane, ...]
+    findings: tuple[str, ...] = ()
+
+    @property
+    def affinity(self) -> str:
+        """The affinity where all clusters agree, else the first with ``≠``."""
+        words = [lane.affinity for lane in self.lanes if lane.ready is not None]
+        return (words[0] + ("" if len(set(words)) == 1 else "≠")) if words else "none"
+
+
+class MeshPicture(Struct, frozen=True):
+    """Clusters in the order chosen, one link per pair, global services by name."""
+
+    clusters: tuple[ClusterBox, ...]
+    links: tuple[Link, ...]
+    services: tuple[ServiceLanes, ...]

@@ -1,0 +1,163 @@
+"""From facts and findings to the picture of the mesh."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from mesh import catalogue as fact
+from mesh.affinity import affinity_of, is_global, is_shared, traffic_from
+from mesh.facts import FactStore, Known
+from mesh.finding import Finding, State
+from mesh.model.cilium import AgentHealth
+from mesh.model.kubernetes import Service
+from mesh.model.picture import ClusterBox, Health, Lane, Link, MeshPicture, NodeDot, Plane, ServiceLanes
+from mesh.subject import OfCluster, OfPair, OfService, related
+
+_NOT_READ = Plane(Health.UNKNOWN, text="not read")
+_PATH_CODES = ("CM0403", "CM0404", "CM0405")
+
+
+def picture_of(store: FactStore, clusters: Sequence[str], findings: Iterable[Finding] = ()) -> MeshPicture:
+    """Draw nothing, decide everything: boxes, the health of every pair, and where each global service is served from."""
+    found = tuple(findings)
+    boxes = tuple(_box(store, cluster) for cluster in clusters)
+    names = {box.key: box.name for box in boxes}
+    links = tuple(_link(store, a, b, names, found) for a, b in combinations(clusters, 2))
+    return MeshPicture(boxes, links, _services(store, clusters, found))
+
+
+def _box(store: FactStore, cluster: str) -> ClusterBox:
+    subject = OfCluster(cluster)
+    settings = store.value(fact.SETTINGS, subject)
+    context = store.value(fact.CONTEXT, subject)
+    nodes = store.get(fact.NODES, subject)
+    dots = tuple(NodeDot(node.name, node.ready) for node in nodes.value) if isinstance(nodes, Known) else ()
+    return ClusterBox(
+        cluster,
+        settings.cluster_name if settings else "",
+        settings.cluster_id if settings else 0,
+        context.provider.cloud if context else "",
+        settings.pod_cidrs if settings else (),
+        dots,
+        isinstance(store.get(fact.VERSION, subject), Known),
+    )
+
+
+def _link(store: FactStore, a: str, b: str, names: dict[str, str], findings: Sequence[Finding]) -> Link:
+    pair = OfPair(a, b)
+    causes = tuple(
+        dict.fromkeys(
+            f.code
+            for f in findings
+            if f.state is State.FAIL and isinstance(f.subject, OfPair) and related(f.subject, pair)
+        )
+    )
+    return Link(
+        a,
+        b,
+        _control(store, a, names[b]),
+        _control(store, b, names[a]),
+        _predicted(findings, a, b),
+        _predicted(findings, b, a),
+        _round_trip(store, a, b, names),
+        causes,
+    )
+
+
+def _control(store: FactStore, reader: str, peer: str) -> Plane:
+    """Agents of ``reader`` that have read ``peer``; not listed = not connected."""
+    peers = store.get(fact.PEERS, OfCluster(reader))
+    if not isinstance(peers, Known):
+        return _NOT_READ
+    if not peer or peer not in {entry.name for entry in peers.value or ()}:
+        return Plane(Health.ABSENT, text="not connected")
+    agents = store.get(fact.AGENTS, OfCluster(reader))
+    if not isinstance(agents, Known):
+        return Plane(Health.UNKNOWN, text=f"agents {agents.reason.value}")
+    total = len(agents.value)
+    unread = sum(bool(agent.error) for agent in agents.value)
+    good = sum(any(r.name == peer and r.ready for r in agent.remotes) for agent in agents.value)
+    return Plane(_share(good, total, unread), good, total, f"{good}/{total} agents")
+
+
+def _share(good: int, total: int, unread: int = 0) -> Health:
+    if not total or good + unread == total and unread:
+        return Health.UNKNOWN
+    return Health.OK if good == total else Health.DEGRADED if good else Health.DOWN
+
+
+def _predicted(findings: Sequence[Finding], source: str, target: str) -> Plane:
+    """The static verdict of the rules from ``source`` to ``target``."""
+    states = {
+        f.code: f.state
+        for f in findings
+        if f.code in _PATH_CODES and f.subject == OfPair(source, target, directed=True)
+    }
+    if closed := [code for code, state in states.items() if state is State.FAIL]:
+        return Plane(Health.DOWN, text=f"predicted closed ({closed[0]})")
+    judged = [state for state in states.values() if state is not State.NOT_APPLICABLE]
+    if not judged:
+        return Plane(Health.OK, text="not judged")
+    if all(state in (State.PASS, State.INFO, State.WARN) for state in judged):
+        return Plane(Health.OK, text="predicted open")
+    return Plane(Health.UNKNOWN, text="not judged: not read")
+
+
+def _round_trip(store: FactStore, a: str, b: str, names: dict[str, str]) -> Plane:
+    """cilium-health between the two, both ways together: endpoints that answered of those probed."""
+    good = total = 0
+    known = False
+    for reader, peer in ((a, b), (b, a)):
+        health = store.get(fact.HEALTH, OfCluster(reader))
+        if not isinstance(health, Known):
+            continue
+        known = True
+        probed, answered = _probed(health.value, names[peer])
+        total, good = total + probed, good + answered
+    if not known:
+        return _NOT_READ
+    if not total:
+        return Plane(Health.OK, text="not probed yet")
+    return Plane(_share(good, total), good, total, f"endpoints {good}/{total}")
+
+
+def _probed(agents: Iterable[AgentHealth], peer: str) -> tuple[int, int]:
+    rows = [row for agent in agents for row in agent.peers if row.cluster == peer]
+    states = [
+        state
+        for row in rows
+        if (state := row.endpoint_http if row.endpoint_http is not None else row.endpoint_icmp) is not None
+    ]
+    return len(states), states.count("")
+
+
+def _services(store: FactStore, clusters: Sequence[str], findings: Sequence[Finding]) -> tuple[ServiceLanes, ...]:
+    by_name: dict[tuple[str, str], dict[str, Service]] = {}
+    for cluster in clusters:
+        for service in store.value(fact.SERVICES, OfCluster(cluster)) or ():
+            by_name.setdefault((service.namespace, service.name), {})[cluster] = service
+    rows = []
+    for (namespace, name), services in sorted(by_name.items()):
+        if not any(is_global(service) for service in services.values()):
+            continue
+        subject = OfService(namespace, name)
+        codes = tuple(
+            dict.fromkeys(f.code for f in findings if f.subject == subject and f.state in (State.FAIL, State.WARN))
+        )
+        rows.append(ServiceLanes(namespace, name, tuple(_lane(cluster, services) for cluster in clusters), codes))
+    return tuple(rows)
+
+
+def _lane(cluster: str, services: dict[str, Service]) -> Lane:
+    service = services.get(cluster)
+    if service is None:
+        return Lane(cluster)
+    chosen = traffic_from(cluster, services).chosen
+    return Lane(
+        cluster,
+        service.ready_endpoints,
+        service.total_endpoints,
+        affinity_of(service).value,
+        is_global(service),
+        is_shared(service),
+        chosen,
+    )
