@@ -135,7 +135,8 @@ class _Links:
             else:
                 later.append(link)
         labels = [len(label(link, self.canvas.glyphs)) for link in later]
-        self.label_room = min(max(labels, default=0) + 6, (self.right_edge - self.left_edge) // 2)
+        channel = self.right_edge - self.left_edge
+        self.label_room = max(min(max(labels, default=0) + 6, channel - 3 * len(later)), channel // 4)
         for link in later:
             self._routed(link)
 
