@@ -1,0 +1,92 @@
+"""The real tier: skipped with the reason where the servers are not built, failed where ``REQUIRE_REAL`` is set."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.real import clusters
+from tests.real.control_plane import ControlPlane, start, write_kubeconfig
+from tests.real.programs import BIN, CHARTS, SERVERS, missing
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Running control planes, and one kubeconfig with a context for each."""
+
+    planes: tuple[ControlPlane, ...]
+    kubeconfig: Path
+
+    def __getitem__(self, context: str) -> ControlPlane:
+        return next(plane for plane in self.planes if plane.context == context)
+
+
+def need(*programs: str) -> None:
+    """Skip the test, or fail it under ``REQUIRE_REAL``, if a program has not been built."""
+    absent = missing(*programs)
+    if absent:
+        message = f"not built: {', '.join(absent)}; run `make tools`"
+        if os.environ.get("REQUIRE_REAL"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under ``REQUIRE_REAL`` a skip is a failure: a tier that did not run proves nothing."""
+    report = yield
+    if os.environ.get("REQUIRE_REAL") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although REQUIRE_REAL is set: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A short-lived folder with a short path: etcd and the credentials of real servers live in it."""
+    path = Path(tempfile.mkdtemp(prefix="meshwright-real-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def two_clusters(folder: Path) -> Iterator[Clusters]:
+    """A real EKS-like and a real AKS-like cluster, nodes Ready, nothing of Cilium in them."""
+    need(*SERVERS)
+    planes = (
+        ControlPlane(folder / "eks", clusters.EKS, "172.20.0.0/16"),
+        ControlPlane(folder / "aks", clusters.AKS, "172.21.0.0/16"),
+    )
+    with ExitStack() as cleanup:
+        start(planes, clusters.seed, cleanup)
+        kubeconfig = folder / "kubeconfig"
+        write_kubeconfig(kubeconfig, planes)
+        yield Clusters(planes, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The real kubectl."""
+    need("kubectl")
+    return BIN / "kubectl"
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The real helm."""
+    need("helm")
+    return BIN / "helm"
+
+
+@pytest.fixture(scope="session", params=["1.15.19", "1.20.2"])
+def chart(request: pytest.FixtureRequest) -> Path:
+    """The real Cilium chart of each pinned release in turn."""
+    path = CHARTS / str(request.param)
+    if not (path / "Chart.yaml").is_file():
+        pytest.skip(f"the chart of Cilium {request.param} is not there; run `make tools`")
+    return path
