@@ -122,8 +122,7 @@ class _Links:
         self.places = places
         self.left_edge = box_width + 1
         self.right_edge = width - box_width - 2
-        self.tracks: list[list[tuple[int, int]]] = []
-        self.label_room = 0
+        self.tracks: list[tuple[int, int, int]] = []
 
     def draw(self, links: list[Link]) -> None:
         """Straight ones first: they own the first node row of their band."""
@@ -134,9 +133,6 @@ class _Links:
                 self._straight(link, a.top + 2)
             else:
                 later.append(link)
-        labels = [len(label(link, self.canvas.glyphs)) for link in later]
-        channel = self.right_edge - self.left_edge
-        self.label_room = max(min(max(labels, default=0) + 6, channel - 3 * len(later)), channel // 4)
         for link in later:
             self._routed(link)
 
@@ -150,7 +146,7 @@ class _Links:
         a, b = self.places[link.a], self.places[link.b]
         upper, lower = (a, b) if a.top <= b.top else (b, a)
         y1, y2 = upper.next_port(), lower.next_port()
-        x = self._track(y1, y2)
+        x = self._track(y1, y2, len(label(link, self.canvas.glyphs)), upper.left)
         char, style = self._line(link)
         g = self.canvas.glyphs
         for place, y in ((upper, y1), (lower, y2)):
@@ -163,18 +159,24 @@ class _Links:
         self._label(link, upper.left, y1)
         self.canvas.region("link", f"{link.a}|{link.b}", x, min(y1, y2), 1, abs(y2 - y1) + 1)
 
-    def _track(self, y1: int, y2: int) -> int:
-        """The first track on which this interval touches no other; tracks stand three cells apart."""
+    def _track(self, y1: int, y2: int, label_width: int, at_left: bool) -> int:
+        """The column nearest to the label, behind it, on which this interval comes near no other."""
         low, high = min(y1, y2), max(y1, y2)
-        for index, taken in enumerate(self.tracks):
-            if all(high < other_low or low > other_high for other_low, other_high in taken):
-                taken.append((low, high))
-                return self._x(index)
-        self.tracks.append([(low, high)])
-        return self._x(len(self.tracks) - 1)
-
-    def _x(self, index: int) -> int:
-        return min(self.left_edge + self.label_room + 3 * index, self.right_edge - 2)
+        inside = range(self.left_edge + 1, self.right_edge)
+        room = label_width + 4
+        behind = (
+            range(self.left_edge + room, self.right_edge)
+            if at_left
+            else range(self.right_edge - room, self.left_edge, -1)
+        )
+        for columns, gap in ((behind, 3), (behind, 1), (inside, 1)):
+            for x in columns:
+                if x in inside and all(
+                    abs(x - other) >= gap or high < top or low > end for other, top, end in self.tracks
+                ):
+                    self.tracks.append((x, low, high))
+                    return x
+        return inside[len(inside) // 2]
 
     def _line(self, link: Link) -> tuple[str, str]:
         g, health = self.canvas.glyphs, link.health
