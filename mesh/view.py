@@ -8,7 +8,8 @@ from msgspec import Struct
 from mesh import catalogue
 from mesh.excerpt import excerpt
 from mesh.facts import Fact, FactKey, FactName, FactStore, Known, Origin, Reason, Source, Unknown, V
-from mesh.finding import EvidenceRef, Missing
+from mesh.finding import Command, EvidenceRef, Missing
+from mesh.model.context import ContextRef
 from mesh.subject import MESH, OfCluster, Subject
 
 
@@ -130,6 +131,17 @@ class View:
     def now(self) -> float:
         """The time of judging, epoch seconds. Raises ``NeedFact``."""
         return self.fact(catalogue.NOW, MESH)
+
+    def context(self, cluster: str) -> ContextRef:
+        """The context of a cluster, for commands; a name is no evidence, so reading it needs no declaration."""
+        fact = self._reading.entry(catalogue.CONTEXT, OfCluster(cluster)).fact
+        return fact.value if isinstance(fact, Known) else ContextRef(cluster, cluster, "")
+
+    def kubectl(self, cluster: str, *words: str) -> Command:
+        """A kubectl command against this cluster, as a person would type it."""
+        ref = self.context(cluster)
+        file = ("--kubeconfig", ref.file) if ref.file and ref.key != ref.context and ref.key.endswith(")") else ()
+        return Command(("kubectl", *file, "--context", ref.context, *words), cluster)
 
     def others(self, cluster: str) -> tuple[str, ...]:
         """All members but this one."""

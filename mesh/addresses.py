@@ -1,0 +1,133 @@
+"""Arithmetic on addresses and CIDRs: sets of addresses as sorted, disjoint intervals on one line.
+
+IPv4 lies at the start of the line and IPv6 behind it, so that one set holds both families and they never meet.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
+from typing import Final
+
+Ranges = tuple[tuple[int, int], ...]
+
+_V6: Final = 1 << 33
+NOTHING: Final[Ranges] = ()
+EVERYTHING: Final[Ranges] = ((0, (1 << 32) - 1), (_V6, _V6 + (1 << 128) - 1))
+
+
+class AddressError(ValueError):
+    """A text that should be an address or a CIDR and is none."""
+
+
+@lru_cache(maxsize=65536)
+def interval(text: str) -> tuple[int, int]:
+    """First and last address of a CIDR or a single address. Raises ``AddressError``; host bits are ignored."""
+    try:
+        network = ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise AddressError(f"{text!r} is not an address or CIDR") from error
+    base = 0 if network.version == 4 else _V6
+    return base + int(network.network_address), base + int(network.broadcast_address)
+
+
+@lru_cache(maxsize=65536)
+def ranges(texts: tuple[str, ...]) -> Ranges:
+    """The addresses in any of these CIDRs. Raises ``AddressError``."""
+    return _merged(interval(text) for text in texts)
+
+
+def _merged(intervals: Iterable[tuple[int, int]]) -> Ranges:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(intervals):
+        if merged and low <= merged[-1][1] + 1 and not merged[-1][1] < _V6 <= low:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def union(*sets: Ranges) -> Ranges:
+    """Addresses in any of the sets."""
+    return _merged(item for one in sets for item in one)
+
+
+def overlap(one: Ranges, other: Ranges) -> Ranges:
+    """Addresses in both sets."""
+    found: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if low <= high:
+            found.append((low, high))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(found)
+
+
+def minus(one: Ranges, other: Ranges) -> Ranges:
+    """Addresses of ``one`` that are not in ``other``."""
+    left: list[tuple[int, int]] = []
+    j = 0
+    for low, high in one:
+        while j < len(other) and other[j][1] < low:
+            j += 1
+        at, k = low, j
+        while k < len(other) and other[k][0] <= high:
+            if other[k][0] > at:
+                left.append((at, other[k][0] - 1))
+            at = other[k][1] + 1
+            k += 1
+        if at <= high:
+            left.append((at, high))
+    return tuple(left)
+
+
+def covers(outer: Ranges, inner: Ranges) -> bool:
+    """Whether every address of ``inner`` is in ``outer``; true for an empty ``inner``."""
+    return not minus(inner, outer)
+
+
+def cidrs(addresses: Ranges) -> tuple[str, ...]:
+    """The fewest CIDRs that are exactly this set, IPv4 first."""
+    texts: list[str] = []
+    for low, high in addresses:
+        if low < _V6:
+            texts += map(str, summarize_address_range(IPv4Address(low), IPv4Address(high)))
+        else:
+            texts += map(str, summarize_address_range(IPv6Address(low - _V6), IPv6Address(high - _V6)))
+    return tuple(texts)
+
+
+def collapse(texts: Iterable[str]) -> tuple[str, ...]:
+    """The same addresses in the fewest CIDRs. Raises ``AddressError``."""
+    return cidrs(ranges(tuple(texts)))
+
+
+def meeting(one: Iterable[str], other: Iterable[str]) -> tuple[str, str] | None:
+    """The first CIDR of each side that overlap, in the given order. Raises ``AddressError``."""
+    others = tuple(other)
+    for left in one:
+        low, high = interval(left)
+        for right in others:
+            start, end = interval(right)
+            if low <= end and start <= high:
+                return left, right
+    return None
+
+
+def relation(one: str, other: str) -> str:
+    """How two overlapping CIDRs lie: ``equals``, ``covers`` or ``is inside``."""
+    left, right = interval(one), interval(other)
+    if left == right:
+        return "equals"
+    return "covers" if left[0] <= right[0] and left[1] >= right[1] else "is inside"
+
+
+_PRIVATE: Final = ranges(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+
+
+def is_private(text: str) -> bool:
+    """Whether all of it is RFC 1918, shared (RFC 6598) or unique local (RFC 4193) space. Raises ``AddressError``."""
+    return covers(_PRIVATE, (interval(text),))

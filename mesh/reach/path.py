@@ -1,0 +1,248 @@
+"""Both ends of a directed flow between two clusters' nodes, by the rules of their own groups (cloud-network §4.4).
+
+Only the nodes' security groups and NSGs are judged here, each direction by itself: ``out`` at the source, ``in`` at the
+target. What lies between them is another verdict.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, minus, overlap, ranges, union
+from mesh.model.kubernetes import Node
+from mesh.model.network import Firewall, FirewallGroup, FirewallRule
+from mesh.reach.rules import DEFAULTS_FROM, IN, FarEnd, Flow, Judged, Near, judge_group, judge_interface, nsg_rules
+
+
+class Guard(Struct, frozen=True):
+    """The rules on one cluster's nodes and the nodes themselves; ``network`` is the id of their VPC or VNet."""
+
+    cluster: str
+    firewall: Firewall
+    nodes: tuple[Node, ...]
+    network: str = ""
+
+
+class Closed(Struct, frozen=True):
+    """A group that keeps a flow out: for which far addresses, on which nodes, decided by which rule (None = no match).
+
+    ``foreign`` = the addresses are outside a resolved ``VirtualNetwork`` tag and only Azure's defaults decide: the VPN
+    gateway does not know them. ``rules`` counts the rules of that direction.
+    """
+
+    cluster: str
+    group: FirewallGroup
+    direction: str
+    flow: Flow
+    far: tuple[str, ...]
+    nodes: tuple[str, ...]
+    rules: int = 0
+    decided: FirewallRule | None = None
+    nearest: Near | None = None
+    foreign: bool = False
+
+
+class Unsure(Struct, frozen=True):
+    """A group, or the lack of one, that leaves the verdict open, and why."""
+
+    cluster: str
+    group: str
+    why: str
+
+
+class SideVerdict(Struct, frozen=True):
+    """One end of a flow: open when neither closed nor unsure.
+
+    ``later`` are ranges of the far subnets without nodes yet that are closed; ``nodes`` counts those judged.
+    """
+
+    cluster: str
+    direction: str
+    flow: Flow
+    closed: tuple[Closed, ...] = ()
+    unsure: tuple[Unsure, ...] = ()
+    allowed_by: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    nodes: int = 0
+
+
+class Far(Struct, frozen=True):
+    """The other end: its addresses by the set of groups they are in, its subnets, and its network's id."""
+
+    classes: tuple[tuple[frozenset[str], Ranges], ...]
+    subnets: Ranges = NOTHING
+    network: str = ""
+
+    @property
+    def addresses(self) -> Ranges:
+        """All present addresses."""
+        return union(*(addresses for _, addresses in self.classes))
+
+
+def far_of(guard: Guard, subnets: Iterable[str] = ()) -> Far:
+    """A cluster's nodes as the far end of a flow; without nodes, its subnets stand for them."""
+    by_groups: dict[frozenset[str], list[str]] = {}
+    for node in guard.nodes:
+        by_groups.setdefault(_groups_of(guard.firewall, node.name), []).extend(node.internal_ips)
+    whole = ranges(tuple(subnets))
+    classes = tuple(
+        (groups, ranges(tuple(ips))) for groups, ips in sorted(by_groups.items(), key=lambda i: sorted(i[0]))
+    )
+    return Far(classes or ((frozenset(), whole),), whole, guard.network)
+
+
+def far_at(addresses: Iterable[str], groups: Iterable[str] = (), network: str = "") -> Far:
+    """Addresses that are no nodes: a load balancer's."""
+    return Far(((frozenset(groups), ranges(tuple(addresses))),), NOTHING, network)
+
+
+def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdict:
+    """One end of the flow at ``guard``'s nodes, for every far-end address and for the subnets behind them."""
+    closed: dict[str, Closed] = {}
+    unsure: dict[str, Unsure] = {}
+    by: dict[str, None] = {}
+    later: Ranges = NOTHING
+    for groups, nodes, near in _classes(guard, direction):
+        names = tuple(node.name for node in nodes)
+        if not groups:
+            missing = _unguarded(guard, names)
+            if missing:
+                unsure.setdefault(missing.group, missing)
+            continue
+        unread = bool(guard.firewall.unread)
+        for members, addresses in far.classes:
+            end = FarEnd(addresses, members, bool(far.network) and far.network == guard.network)
+            judged = judge_interface(groups, direction, flow, end, near, unread)
+            by.update((_words(rule), None) for rule in judged.by if rule.allow)
+            for item in _closed(guard, groups, direction, flow, end, near, judged, names):
+                closed[item.group.id] = _merge(closed.get(item.group.id), item)
+            if judged.unsure:
+                why = _why_unsure(groups, direction, guard.firewall)
+                unsure.setdefault(groups[0].id, Unsure(guard.cluster, groups[0].id, why))
+        rest = minus(far.subnets, far.addresses)
+        if rest:
+            later = union(later, judge_interface(groups, direction, flow, FarEnd(rest), near, unread).denied)
+    found = tuple(closed[key] for key in sorted(closed))
+    return SideVerdict(
+        guard.cluster, direction, flow, found, tuple(unsure.values()), tuple(by)[:4], cidrs(later)[:8], len(guard.nodes)
+    )
+
+
+def open_to(groups: Sequence[FirewallGroup], flow: Flow, far: Far, cluster: str, network: str = "") -> SideVerdict:
+    """Groups that stand on no node, such as a load balancer's own, for inbound packets; no group = open."""
+    if not groups:
+        return SideVerdict(cluster, IN, flow)
+    standing = tuple(replace(group, nodes=("",)) for group in groups)
+    stand_in = Node("", internal_ips=("0.0.0.0/0", "::/0"))
+    return judge_side(Guard(cluster, Firewall(standing), (stand_in,), network), IN, flow, far)
+
+
+def _groups_of(firewall: Firewall, node: str) -> frozenset[str]:
+    return frozenset(group.id for group in firewall.groups if node in group.nodes)
+
+
+def _classes(guard: Guard, direction: str) -> list[tuple[list[FirewallGroup], list[Node], Ranges]]:
+    """Nodes that the same groups stand on; one by one where a rule narrows the near end."""
+    by_groups: dict[tuple[str, ...], list[Node]] = {}
+    for node in guard.nodes:
+        by_groups.setdefault(tuple(sorted(_groups_of(guard.firewall, node.name))), []).append(node)
+    groups = {group.id: group for group in guard.firewall.groups}
+    found: list[tuple[list[FirewallGroup], list[Node], Ranges]] = []
+    for ids, nodes in sorted(by_groups.items()):
+        members = [groups[name] for name in ids]
+        if any(_narrows(rule, direction) for group in members for rule in group.rules):
+            found += ((members, [node], ranges(node.internal_ips)) for node in nodes)
+        else:
+            found.append((members, nodes, EVERYTHING))
+    return found
+
+
+def _narrows(rule: FirewallRule, direction: str) -> bool:
+    return rule.direction == direction and bool(rule.destinations if direction == IN else rule.sources)
+
+
+def _unguarded(guard: Guard, nodes: tuple[str, ...]) -> Unsure | None:
+    """Nodes without a group: open in Azure when the reader says so, else not to be told."""
+    lost = [node for node in nodes if node not in guard.firewall.unguarded]
+    if guard.firewall.unread:
+        return Unsure(guard.cluster, guard.firewall.unread[0], f"{guard.firewall.unread[0]} could not be read")
+    if lost:
+        return Unsure(guard.cluster, "", f"no group was read for {lost[0]}")
+    return None
+
+
+def _closed(
+    guard: Guard,
+    groups: list[FirewallGroup],
+    direction: str,
+    flow: Flow,
+    far: FarEnd,
+    near: Ranges,
+    judged: Judged,
+    nodes: tuple[str, ...],
+) -> list[Closed]:
+    if not judged.denied:
+        return []
+    if groups[0].kind == "sg":
+        group = preferred(groups)
+        count = sum(rule.direction == direction for one in groups for rule in one.rules)
+        return [
+            Closed(guard.cluster, group, direction, flow, cidrs(judged.denied), nodes, count, nearest=judged.nearest)
+        ]
+    found = []
+    for group in groups:
+        one = judge_group(group, direction, flow, far, near)
+        if one.denied:
+            decided = next((rule for rule in one.by if not rule.allow), None)
+            count = sum(rule.priority < DEFAULTS_FROM for rule in nsg_rules(group, direction))
+            foreign = decided is not None and decided.priority >= DEFAULTS_FROM and _foreign(group, one.denied)
+            found.append(
+                Closed(
+                    guard.cluster,
+                    group,
+                    direction,
+                    flow,
+                    cidrs(one.denied),
+                    nodes,
+                    count,
+                    decided,
+                    one.nearest,
+                    foreign,
+                )
+            )
+    return found
+
+
+def preferred(groups: Sequence[FirewallGroup]) -> FirewallGroup:
+    """The security group to change: the owner's own before one that the cloud manages (cloud-network §5.1)."""
+    return min(groups, key=lambda group: (group.managed_by in ("EKS", "AKS", "AWS"), bool(group.managed_by), group.id))
+
+
+def _foreign(group: FirewallGroup, denied: Ranges) -> bool:
+    tag = group.tag_prefixes.get("VirtualNetwork")
+    return bool(tag) and not overlap(ranges(tag or ()), denied)
+
+
+def _merge(one: Closed | None, other: Closed) -> Closed:
+    if one is None:
+        return other
+    far = cidrs(union(ranges(one.far), ranges(other.far)))
+    nodes = tuple(dict.fromkeys((*one.nodes, *other.nodes)))
+    return Closed(
+        one.cluster, one.group, one.direction, one.flow, far, nodes, one.rules, one.decided, one.nearest, one.foreign
+    )
+
+
+def _why_unsure(groups: list[FirewallGroup], direction: str, firewall: Firewall) -> str:
+    if firewall.unread:
+        return f"{firewall.unread[0]} could not be read"
+    for group in groups:
+        for rule in group.rules:
+            if rule.direction == direction and rule.peers:
+                return f"{rule.name or rule.id} of {group.id} names {rule.peers[0]}, whose addresses are not known"
+    return f"the rules of {groups[0].id} match a part of the packets"
+
+
+def _words(rule: FirewallRule) -> str:
+    return f"{rule.name or rule.id} ({rule.priority})" if rule.priority else rule.name or rule.id
