@@ -23,10 +23,9 @@ class Provider(StrEnum):
 class ContextRef(Struct, frozen=True, order=True):
     """One context of one kubeconfig file.
 
-    ``key`` names the cluster in every fact, finding, step and screen. It is the context's name in a short form that
-    is a
-    valid Cilium cluster name if the user's wording allows, made unique by `` (1)``, `` (2)`` in file order where
-    names are equal.
+    ``key`` names the cluster in every fact, finding, step and screen: the context's name in short, made unique by
+    `` (1)``, `` (2)`` in file order where names are equal. ``files`` are the kubeconfig files in the order in which
+    kubectl finds exactly this context: a child's ``KUBECONFIG``.
     """
 
     key: str
@@ -42,6 +41,7 @@ class ContextRef(Struct, frozen=True, order=True):
     account: str = ""
     cloud_name: str = ""
     trusted: bool = True
+    files: tuple[str, ...] = ()
 
 
 class FileProblem(Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""How to reach one API server and sign in to it: connections, credential plugins, login commands."""

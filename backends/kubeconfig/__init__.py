@@ -1,0 +1,1 @@
+"""Kubeconfig files as kubectl reads them, without any SDK."""
