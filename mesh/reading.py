@@ -149,3 +149,10 @@ class Collector(Protocol):
 
     async def collect(self, scope: Scope) -> Collected:
         """Read. Facts that it provides and does not return become ``Unknown(NOT_COLLECTED)``."""
+
+
+class Cached(Protocol):
+    """Remembers by name what was fetched once; safe to call from several threads."""
+
+    def __call__(self, name: str, make: Callable[[], T]) -> T:
+        """The remembered value, or what ``make`` gives; its error is not remembered."""

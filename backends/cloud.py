@@ -1,0 +1,190 @@
+"""Collectors of the cloud rows: which reader serves a cluster is decided by its provider, here and nowhere else."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from mesh import catalogue as fact
+from mesh.facts import FactName, FactStore, Known, Origin, Reason
+from mesh.model.cilium import MeshApiServer
+from mesh.model.context import ContextRef, Provider, Right
+from mesh.model.kubernetes import Node
+from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, LoadBalancer, VpnConnection
+from mesh.reading import Cached, Collected, Cost, NotRead, Scope
+from mesh.subject import OfCluster
+
+
+class CloudReader(Protocol):
+    """One cluster's cloud, to read only. Methods block, may be called from any thread, and raise ``NotRead`` only."""
+
+    def identity(self) -> CloudIdentity:
+        """Account, region and name, proven by the API server's address."""
+
+    def network(self) -> CloudNetwork:
+        """The nodes' VPC or VNet."""
+
+    def firewall(self) -> Firewall:
+        """Rules of the groups on the nodes."""
+
+    def vpn(self) -> tuple[VpnConnection, ...]:
+        """Site-to-site connections of that network."""
+
+    def load_balancer(self, server: MeshApiServer) -> LoadBalancer | None:
+        """The load balancer behind the mesh API's Service."""
+
+
+T = TypeVar("T")
+Make = Callable[[ContextRef, tuple[Node, ...], Cached], CloudReader]
+Read = Callable[[CloudReader, FactStore, ContextRef], Any]
+
+
+class Once:
+    """A ``Cached`` with one lock per name, so that different tables are fetched side by side and each only once."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._guard = threading.Lock()
+
+    def __call__(self, name: str, make: Callable[[], T]) -> T:
+        """See ``Cached``."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.RLock())
+        with lock:
+            if name not in self._values:
+                self._values[name] = make()
+            value: T = self._values[name]
+            return value
+
+
+class CloudReaders:
+    """One reader per cluster and set of nodes, made when first asked for, so that collectors share what was fetched."""
+
+    def __init__(self, makers: Mapping[Provider, Make]) -> None:
+        self._makers = makers
+        self._readers: dict[str, tuple[tuple[Node, ...], CloudReader]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, ref: ContextRef, nodes: tuple[Node, ...], *, fresh: bool = False) -> CloudReader | None:
+        """The reader for a cluster, or None where it is in no cloud we read; ``fresh`` forgets what was fetched."""
+        make = self._makers.get(provider_of(ref, nodes))
+        if make is None:
+            return None
+        with self._lock:
+            known = self._readers.get(ref.key)
+            if known is None or fresh or known[0] != nodes:
+                known = (nodes, make(ref, nodes, Once()))
+                self._readers[ref.key] = known
+            return known[1]
+
+
+def provider_of(ref: ContextRef, nodes: tuple[Node, ...]) -> Provider:
+    """The nodes' provider ids decide; without nodes the context's names do (cloud-network §1.1)."""
+    schemes = {node.provider_id.partition(":")[0] for node in nodes if node.provider_id}
+    known = {"aws": Provider.EKS, "azure": Provider.AKS, "gce": Provider.GKE, "kind": Provider.KIND}
+    if len(schemes) == 1:
+        return known.get(schemes.pop(), Provider.OTHER)
+    return ref.provider
+
+
+class CloudCollector:
+    """A row of the Facts screen that asks a cloud for one fact."""
+
+    rbac: tuple[Right, ...] = ()
+    cost = Cost.NORMAL
+    max_bytes = 64_000_000
+
+    def __init__(
+        self,
+        id_: str,
+        label: str,
+        provides: FactName[Any],
+        read: Read,
+        readers: CloudReaders,
+        *,
+        needs: tuple[FactName[Any], ...] = (),
+    ) -> None:
+        self.id = id_
+        self.label = label
+        self.provides: tuple[FactName[Any], ...] = (provides,)
+        self.needs: tuple[FactName[Any], ...] = (fact.NODES, *needs)
+        self.timeout_s = 60.0
+        self._fact = provides
+        self._read = read
+        self._readers = readers
+
+    async def collect(self, scope: Scope) -> Collected:
+        """Ask in a thread: the SDKs block."""
+        nodes = scope.facts.get(fact.NODES, OfCluster(scope.ref.key))
+        known = nodes.value if isinstance(nodes, Known) else ()
+        reader = self._readers.of(scope.ref, known, fresh=self._fact is fact.CLOUD)
+        if reader is None:
+            return Collected({self._fact: scope.known(None, "no cloud")}, "no cloud")
+        if not isinstance(nodes, Known):
+            raise NotRead(
+                Reason.NOT_COLLECTED, "the nodes are not known, and they name the cloud's objects", nodes.lift
+            )
+        value = await asyncio.to_thread(self._read, reader, scope.facts, scope.ref)
+        return Collected({self._fact: scope.known(value, self.label, Origin.CLOUD)}, _cell(value))
+
+
+def _mesh_api(reader: CloudReader, facts: FactStore, ref: ContextRef) -> LoadBalancer | None:
+    server = facts.get(fact.MESH_API, OfCluster(ref.key))
+    if not isinstance(server, Known):
+        raise NotRead(Reason.NOT_COLLECTED, "the mesh API's Service is not known", server.lift)
+    if server.value is None or server.value.service_type != "LoadBalancer":
+        return None
+    return reader.load_balancer(server.value)
+
+
+def cloud_collectors(readers: CloudReaders) -> tuple[CloudCollector, ...]:
+    """All cloud rows."""
+    return (
+        CloudCollector("cloud", "cloud: account, cluster", fact.CLOUD, lambda r, _, __: r.identity(), readers),
+        CloudCollector(
+            "cloud-network",
+            "cloud: network",
+            fact.CLOUD_NETWORK,
+            lambda r, _, __: r.network(),
+            readers,
+            needs=(fact.CLOUD,),
+        ),
+        CloudCollector(
+            "cloud-firewall",
+            "cloud: firewall",
+            fact.FIREWALL,
+            lambda r, _, __: r.firewall(),
+            readers,
+            needs=(fact.CLOUD,),
+        ),
+        CloudCollector("cloud-vpn", "cloud: VPN", fact.VPN, lambda r, _, __: r.vpn(), readers, needs=(fact.CLOUD,)),
+        CloudCollector(
+            "cloud-lb",
+            "cloud: load balancer",
+            fact.LOAD_BALANCER,
+            _mesh_api,
+            readers,
+            needs=(fact.CLOUD, fact.MESH_API),
+        ),
+    )
+
+
+def _cell(value: object) -> str:
+    """What the Facts screen's cell says."""
+    match value:
+        case CloudIdentity():
+            return f"{value.provider.value} {value.name} {value.region}".strip()
+        case CloudNetwork():
+            return f"{value.id.rpartition('/')[2]} {', '.join(value.prefixes[:2])}"
+        case Firewall():
+            rules = sum(len(group.rules) for group in value.groups)
+            return f"{len(value.groups)} groups, {rules} rules"
+        case LoadBalancer():
+            scheme = {True: "private", False: "public", None: "scheme unknown"}[value.internal]
+            return f"{scheme} {', '.join(value.addresses[:2])}".strip()
+        case tuple():
+            up = sum(item.tunnels_up for item in value)
+            return f"{up}/{sum(item.tunnels for item in value)} tunnels up" if value else "no VPN"
+        case _:
+            return "none"
