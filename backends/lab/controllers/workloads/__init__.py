@@ -1,0 +1,1 @@
+"""Controllers of workloads: DaemonSets, Deployments, ReplicaSets, Jobs and CronJobs."""
