@@ -26,8 +26,16 @@ MAX_FILE, MAX_FUNCTION, MAX_FOLDER = 400, 50, 14
 BANNED_NAMES = re.compile(r"^_?(utils?|helpers?|managers?|common|misc)$")
 HEAVY = set("textual rich kubernetes boto3 botocore azure moto aiohttp yaml cryptography networkx".split())
 
-# The outermost edges, where anything at all may arrive: file -> how many.
-BROAD_EXCEPTS: dict[str, int] = {}
+# The outermost edges, where anything at all may arrive: file -> how many. One that raises again is no edge and needs none.
+BROAD_EXCEPTS = {
+    "backends/lab/api/server.py": 1,
+    "backends/lab/clouds/aws/gate.py": 1,
+    "mesh/engine.py": 1,
+    "tui/bridge.py": 1,
+    "tui/cli/main.py": 1,
+}
+# Folders whose files are laid out one by one in the architecture, with the number that they may have.
+LARGE_FOLDERS = {"mesh": 32, "backends": 16, "screens": 24, "backends/lab/api": 24, "backends/lab/storage": 20}
 # Colours have names everywhere but where the names get their values.
 PALETTES = re.compile(r"^(tui/theme(s|/.*)?\.py|mesh/draw/palette\.py)$")
 
@@ -71,9 +79,7 @@ def test_folders_are_split_by_meaning() -> None:
     folders: dict[Path, int] = {}
     for path in python_files(*PACKAGES):
         folders[path.parent] = folders.get(path.parent, 0) + (path.name != "__init__.py")
-    # The core's and the backends' own top folders are laid out file by file in the architecture.
-    limits = {Path("mesh"): 24, Path("backends"): 16, Path("screens"): 24}
-    report([f"{f}: {n} modules" for f, n in sorted(folders.items()) if n > limits.get(f, MAX_FOLDER)])
+    report([f"{f}: {n} modules" for f, n in sorted(folders.items()) if n > LARGE_FOLDERS.get(f.as_posix(), MAX_FOLDER)])
 
 
 def test_names_say_what_is_inside() -> None:
@@ -133,9 +139,11 @@ def test_the_core_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["version"], ["explain", "--help"]])
 def test_the_command_line_answers_without_anything_heavy(arguments: list[str]) -> None:
     code = f"""
+import sys
 from tui.__main__ import main
+sys.argv[1:] = {arguments!r}
 try:
-    end = main({arguments!r})
+    end = main()
 except SystemExit as stop:
     end = stop.code
 assert not end, end"""
@@ -180,7 +188,8 @@ def test_broad_excepts_are_at_the_edges_only() -> None:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "BaseException"
-                if re.search(r"\b(Base)?Exception\b", caught):
+                raised = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+                if re.search(r"\b(Base)?Exception\b", caught) and not raised:
                     counts[path.as_posix()] = counts.get(path.as_posix(), 0) + 1
     report([f"{path}: {n}" for path, n in counts.items() if n > BROAD_EXCEPTS.get(path, 0)])
 

@@ -35,11 +35,12 @@ def _backend(name: str, *sdk: str, project: tuple[str, ...] = ()) -> Row:
     return Row(own, ("mesh", own, *SHARED_BACKENDS, *project), ("msgspec",), sdk)
 
 
-_CHECKS = "affinity catalogue errors facts finding goal model reach subject text".split()
+_CHECKS = "addresses affinity catalogue errors facts finding goal model reach releases subject text view".split()
 _OF_LAB = ("mesh.model", "mesh.events", "mesh.errors", "mesh.text", "backends.lab")
 
 TABLE: tuple[Row, ...] = (
     Row("mesh", ("mesh",), ("msgspec",), denied=IMPURE),
+    Row("mesh.ports", ("mesh",), ("msgspec",), denied=IMPURE - {"pathlib"}),
     Row("mesh.topology", ("mesh",), ("msgspec", "networkx"), denied=IMPURE),
     Row("mesh.run", ("mesh",), ("msgspec",), denied=IMPURE - {"asyncio"}),
     Row("mesh.checks", tuple(f"mesh.{name}" for name in _CHECKS), ("msgspec",), denied=IMPURE),
@@ -58,11 +59,11 @@ TABLE: tuple[Row, ...] = (
     Row("backends.gather", ("mesh", "backends"), ("msgspec",)),
     Row("backends.wiring", ("mesh", "backends"), ("msgspec",), ("backends.lab",)),
     Row("backends.lab", _OF_LAB, ("msgspec", "aiohttp", "cryptography", "moto", "yaml")),
-    Row("tui", ("mesh", "tui"), ("textual", "rich")),
-    Row("tui.__main__", ("mesh", "tui"), (), ("textual", "backends.wiring")),
-    Row("tui.cli", ("mesh", "tui"), ("rich",), ("backends.wiring",)),
-    Row("tui.app", ("mesh", "tui"), ("textual", "rich"), ("screens",)),
-    Row("screens", ("mesh", "tui", "screens"), ("textual",), denied=STARTING),
+    Row("tui", ("mesh", "tui"), ("textual", "rich", "msgspec")),
+    Row("tui.__main__", ("mesh", "tui"), ("msgspec",), ("textual", "backends.wiring")),
+    Row("tui.cli", ("mesh", "tui"), ("rich", "msgspec"), ("backends.wiring",)),
+    Row("tui.app", ("mesh", "tui"), ("textual", "rich", "msgspec"), ("screens",)),
+    Row("screens", ("mesh", "tui", "screens"), ("textual", "msgspec"), denied=STARTING),
 )
 
 
