@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from backends.credentials.login import option
 from mesh.model.context import Provider
 
 _ARN: Final = re.compile(r"arn:aws[\w-]*:eks:(?P<region>[\w-]+):(?P<account>\d{12}):cluster/(?P<name>[\w.-]+)")
@@ -47,15 +48,6 @@ def place_of(names: Sequence[str], server: str, argv: Sequence[str], environment
         found = next(name for name in names if name.startswith("kind-"))
         return Place(Provider.KIND, name=found.removeprefix("kind-"))
     return Place()
-
-
-def option(argv: Sequence[str], *names: str) -> str:
-    """The value of a command-line option given as ``--name value`` or ``--name=value``; "" if it is not there."""
-    for index, word in enumerate(argv):
-        head, equals, tail = word.partition("=")
-        if head in names:
-            return tail if equals else next(iter(argv[index + 1 : index + 2]), "")
-    return ""
 
 
 def _eks(

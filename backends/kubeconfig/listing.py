@@ -5,20 +5,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from backends.credentials.connection import Connection
+from backends.credentials.login import shown
 from backends.kubeconfig.cloudwords import place_of, short_name
 from backends.kubeconfig.files import BadFile, KubeconfigFile, locate, read_file
 from backends.kubeconfig.resolve import resolve, search_order
 from backends.kubeconfig.shapes import Cluster, Context, Exec, User
 from mesh.model.context import ContextList, ContextRef, FileProblem
 from mesh.text import clean, one_line
-
-_SECRET_OPTION: Final = re.compile(r"^--?[\w-]*(?:secret|password|token|api-?key)$", re.IGNORECASE)
-_NOT_SECRET: Final = ("--token-cache-dir", "--get-token")
 
 
 class Kubeconfig:
@@ -98,10 +95,11 @@ def _ref(files: Sequence[KubeconfigFile], index: int, name: str) -> ContextRef:
     order = search_order(files, index, name)
     cluster = next((file.clusters[entry.cluster or ""] for file in order if entry.cluster in file.clusters), Cluster())
     user = next((file.users[entry.user or ""] for file in order if entry.user in file.users), User())
-    argv = shown_argv(user.exec)
+    plugin = user.exec or Exec()
+    argv = shown([plugin.command or "", *(arg or "" for arg in plugin.args or ())]) if plugin.command else ()
     words = [clean(word) for word in (entry.cluster or "", entry.user or "", name)]
     server = clean(re.sub(r"//[^/@]*@", "//", cluster.server or ""))
-    variables = {item.name or "": item.value or "" for item in (user.exec.env if user.exec else None) or ()}
+    variables = {item.name or "": item.value or "" for item in plugin.env or ()}
     place = place_of(words, server, argv, variables)
     return ContextRef(
         key="",
@@ -118,17 +116,3 @@ def _ref(files: Sequence[KubeconfigFile], index: int, name: str) -> ContextRef:
         cloud_name=clean(place.name),
         files=tuple(str(file.path) for file in order),
     )
-
-
-def shown_argv(entry: Exec | None) -> tuple[str, ...]:
-    """A plugin's command as it may be shown: values of options that hold secrets are masked."""
-    if not entry or not entry.command:
-        return ()
-    shown: list[str] = []
-    mask = False
-    for word in (entry.command, *(arg or "" for arg in entry.args or ())):
-        head, equals, _ = word.partition("=")
-        secret = bool(_SECRET_OPTION.match(head)) and head not in _NOT_SECRET
-        shown.append("***" if mask else f"{head}=***" if secret and equals else clean(word))
-        mask = secret and not equals and not mask
-    return tuple(shown)

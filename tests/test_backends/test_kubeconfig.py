@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.kubeconfig.listing import Kubeconfig, shown_argv, unique_keys
-from backends.kubeconfig.shapes import Exec
+from backends.credentials.login import shown
+from backends.kubeconfig.listing import Kubeconfig, unique_keys
 from backends.kubeconfig.yamltext import BadText, parse
 from mesh.facts import Reason
 from mesh.model.context import ContextRef, Provider
@@ -361,8 +361,8 @@ def test_keys_never_collide(names: list[str]) -> None:
 
 
 def test_secrets_in_plugin_arguments_are_not_shown(tmp_path: Path) -> None:
-    args = [
-        "get-token",
+    argv = [
+        "kubelogin",
         "--client-secret",
         "S3CRET",
         "--password=S3CRET",
@@ -371,9 +371,15 @@ def test_secrets_in_plugin_arguments_are_not_shown(tmp_path: Path) -> None:
         "--token",
         "S3CRET",
     ]
-    shown = shown_argv(Exec(command="kubelogin", args=list(args)))
-    assert "S3CRET" not in " ".join(shown)
-    assert shown[-4:] == ("--token-cache-dir", "here", "--token", "***")
+    assert shown(argv)[-4:] == ("--token-cache-dir", "here", "--token", "***")
+    path = write(
+        tmp_path,
+        "a",
+        "users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, "
+        f"args: {argv[1:]}}}}}}}]\ncontexts: [{{name: c, context: {{user: u}}}}]",
+    )
+    assert one(path).exec_argv[0] == "kubelogin"
+    assert "S3CRET" not in repr(one(path))
 
 
 def test_hostile_names_are_cleaned_and_still_found(tmp_path: Path) -> None:
