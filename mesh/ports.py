@@ -11,6 +11,7 @@ from mesh.facts import FactStore
 from mesh.model.context import ContextList, ContextPeek, ContextRef
 from mesh.model.network import FirewallRule
 from mesh.plan import Plan
+from mesh.text import Secret
 
 Output = Callable[[str], None]
 
@@ -98,12 +99,18 @@ class ClusterGateway(Protocol):
         """Exec in the first ready pod that matches; exit code and cleaned output."""
 
 
-class CaMaterial(Protocol):
-    """A CA with its private key; the representation shows neither."""
+class CaMaterial:
+    """A CA with its private key, in memory only; the representation shows neither. ``fingerprint``: SHA-256 of the SPKI."""
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the public key (SPKI), hex."""
+    __slots__ = ("certificate", "fingerprint", "key")
+
+    def __init__(self, certificate: str, key: Secret, fingerprint: str) -> None:
+        self.certificate = certificate
+        self.key = key
+        self.fingerprint = fingerprint
+
+    def __repr__(self) -> str:
+        return f"CaMaterial({self.fingerprint[:16]})"
 
 
 class HelmGateway(Protocol):

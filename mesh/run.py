@@ -9,14 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
+from mesh.conditions import HOPELESS, facts_of, holds
 from mesh.diagnose import root_cause
 from mesh.effects import Workbench, carry_out
 from mesh.errors import MeshError, Refused, StepFailed, Undetermined
 from mesh.events import Emit, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactStore
-from mesh.conditions import CONDITIONS, HOPELESS, facts_of, holds
 from mesh.finding import Finding
-from mesh.join import _RESTS_ON, moved
+from mesh.join import moved
 from mesh.journal import Journal, RunRecord
 from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step

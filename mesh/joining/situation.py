@@ -1,8 +1,5 @@
 """What the step builders look at: facts, goal and findings, with the questions they all ask."""
 
-import shlex
-from urllib.parse import urlsplit
-
 from mesh import catalogue as fact
 from mesh.facts import FactStore
 from mesh.finding import Command, Finding
@@ -67,17 +64,22 @@ class Situation:
         if ref.provider is Provider.KIND:
             return f"{ref.cluster_entry.removeprefix('kind-') or cluster}-control-plane", 6443
         text = identity.endpoint if identity and identity.endpoint else ref.server
-        parts = urlsplit(text if "//" in text else f"//{text}")
-        return parts.hostname or "", parts.port or 443
+        return host_and_port(text)
 
     def kubectl(self, cluster: str, *words: str) -> Command:
         """A kubectl command for this cluster's context."""
         return Command(("kubectl", "--context", self.context(cluster).context, *words), cluster)
 
 
-def line(command: Command) -> str:
-    """The command as a shell line."""
-    return shlex.join(command.argv)
+def host_and_port(url: str) -> tuple[str, int]:
+    """Host without brackets, and port (443 if none), of ``https://host:port/path`` or ``host:port``."""
+    place = url.partition("//")[2] if "//" in url else url
+    place = place.partition("/")[0].rpartition("@")[2]
+    if place.startswith("["):
+        host, _, rest = place[1:].partition("]")
+        return host, int(rest[1:]) if rest[1:].isdigit() else 443
+    host, _, port = place.partition(":")
+    return host, int(port) if port.isdigit() else 443
 
 
 def ids(steps: tuple[object, ...], *prefixes: str) -> tuple[str, ...]:

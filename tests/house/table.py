@@ -9,7 +9,7 @@ IMPURE = frozenset(
     " signal socket socketserver ssl subprocess sys tempfile termios threading time tty".split()
 )
 STARTING = frozenset("multiprocessing os pty signal socket ssl subprocess threading".split())
-SHARED_BACKENDS = ("backends.process", "backends.credentials", "backends.certificates", "backends.store")
+SHARED_BACKENDS = ("backends.authority", "backends.process", "backends.credentials", "backends.certificates", "backends.store")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ TABLE: tuple[Row, ...] = (
     _backend("process"),
     _backend("store"),
     _backend("credentials", "yaml"),
+    _backend("authority", "cryptography"),
     _backend("certificates", "cryptography"),
     _backend("kubeconfig", "yaml"),
     _backend("kube", "kubernetes", "aiohttp", "yaml"),

@@ -1,0 +1,222 @@
+"""Carrying plans out: order, conditions, the journal before each change, stopping, going on."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mesh import catalogue as fact
+from mesh.errors import Refused
+from mesh.events import StepDone, StepOutput, StepWaiting
+from mesh.facts import FactStore
+from mesh.goal import ClusterGoal, Goal
+from mesh.join import fingerprints
+from mesh.journal import latest_unfinished, read_run
+from mesh.model.cilium import CiliumSettings, PeerEntry
+from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Step, Verify
+from mesh.run import Control, run_plan
+from tests.test_mesh.fakes import FakePorts, FakeWorld, Recorder, failing, ref
+
+REFS = (ref("a"), ref("b"))
+
+
+def peers(*names: str) -> tuple[PeerEntry, ...]:
+    return tuple(PeerEntry(name, (f"https://{name}.mesh.cilium.io:2379",), ("10.0.0.1",)) for name in names)
+
+
+def listed(cluster: str, peer: str) -> Condition:
+    return Condition("peers-configured", (cluster,), {"peers": {cluster: [peer]}})
+
+
+def step(name: str, cluster: str, peer: str, *needs: str, **more: Any) -> Step:
+    effects = (HelmApply(cluster, "1.19.5", {"step": name}),)
+    given: dict[str, Any] = {"effects": effects, "until": (listed(cluster, peer),), "deadline": 30.0, **more}
+    return Step(name, name, (cluster,), "why", needs=needs, **given)
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    made = FakeWorld()
+    for cluster in ("a", "b"):
+        made.put(fact.PEERS, cluster, ())
+        made.put(fact.SETTINGS, cluster, CiliumSettings(cluster_name=cluster))
+    made.hooks["helm a"] = lambda: made.put(fact.PEERS, "a", peers("b"))
+    made.hooks["helm b"] = lambda: made.put(fact.PEERS, "b", peers("a"))
+    return made
+
+
+def plan_of(world: FakeWorld, *steps: Step, **more: Any) -> Plan:
+    goal = Goal(
+        (ClusterGoal("a", "a", 1, ("10.1.0.0/16",), "1.19.5"), ClusterGoal("b", "b", 2, ("10.2.0.0/16",), "1.19.5"))
+    )
+    return Plan(
+        "7c1e",
+        "Join a and b",
+        ("a", "b"),
+        goal,
+        steps,
+        fingerprints=fingerprints(FactStore(world.facts), ("a", "b")),
+        **more,
+    )
+
+
+async def test_steps_run_in_order_and_end_by_their_conditions(world: FakeWorld) -> None:
+    ports, events = FakePorts(world), Recorder()
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
+    result = await run_plan(plan, REFS, ports, events)
+    assert result.state == "done"
+    assert [call for call in world.calls if call.startswith("helm ")] == ["helm version", "helm a", "helm b"]
+    assert [event.state for event in events if isinstance(event, StepDone)] == ["done", "done"]
+    assert [event.line for event in events if isinstance(event, StepOutput)] == ["helm a", "helm b"]
+    assert world.calls[-2:] == ["release a", "release b"]
+
+
+async def test_a_command_that_succeeded_is_not_proof(world: FakeWorld) -> None:
+    world.hooks.clear()
+    ports, events = FakePorts(world), Recorder()
+    result = await run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, events)
+    assert (result.state, result.failed) == ("failed", "one")
+    assert "a does not list b" in result.message
+    assert any(isinstance(event, StepWaiting) and "a does not list b" in event.what for event in events)
+    assert ports.clock.time - 1000 > 30
+
+
+async def test_what_is_already_so_is_not_done(world: FakeWorld) -> None:
+    world.put(fact.PEERS, "a", peers("b"))
+    events = Recorder()
+    plan = plan_of(world, step("one", "a", "b"))
+    result = await run_plan(plan, REFS, FakePorts(world), events)
+    assert result.state == "done"
+    assert "helm a" not in world.calls
+    assert [event.state for event in events if isinstance(event, StepDone)] == ["already"]
+
+
+async def test_independent_steps_run_side_by_side(world: FakeWorld) -> None:
+    """Each of the two steps lets the other finish: one after another they would both time out."""
+    world.hooks["helm a"] = lambda: world.put(fact.PEERS, "b", peers("a"))
+    world.hooks["helm b"] = lambda: world.put(fact.PEERS, "a", peers("b"))
+    result = await run_plan(
+        plan_of(world, step("one", "a", "b"), step("two", "b", "a")), REFS, FakePorts(world), Recorder()
+    )
+    assert result.state == "done"
+
+
+async def test_a_change_is_journalled_before_it_is_sent(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    seen: list[str] = []
+    world.hooks["helm a"] = lambda: seen.append(ports.store.records[1][-1]["kind"])
+    await run_plan(plan_of(world, step("one", "a", "b", until=())), REFS, ports, Recorder())
+    assert seen == ["intent"]
+    kinds = [record["kind"] for record in ports.store.records[1]]
+    assert kinds == ["run", "step", "intent", "outcome", "step", "end"]
+
+
+async def test_a_journal_that_cannot_be_written_stops_before_the_first_change(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    ports.store.refuse = True
+    with pytest.raises(Refused, match="journal"):
+        await run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, Recorder())
+    assert "helm a" not in world.calls
+
+
+async def test_a_failed_step_stops_what_needs_it_and_lets_others_end(world: FakeWorld) -> None:
+    world.fail["helm a"] = failing("helm failed in a")
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a"), step("three", "b", "a", "one"))
+    result = await run_plan(plan, REFS, FakePorts(world), Recorder())
+    assert (result.state, result.failed) == ("failed", "one")
+    assert world.calls.count("helm b") == 1
+
+
+async def test_going_on_does_only_what_is_left(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
+    world.fail["helm b"] = failing("no")
+    await run_plan(plan, REFS, ports, Recorder())
+    record = latest_unfinished(ports.store)
+    assert record is not None and record.state == "failed"
+    assert record.steps["one"].state == "done"
+    world.fail.clear()
+    world.calls.clear()
+    result = await run_plan(record.plan, REFS, ports, Recorder(), before=record)
+    assert (result.run, result.state) == (1, "done")
+    assert [call for call in world.calls if call.startswith("helm ")] == ["helm version", "helm b"]
+    assert latest_unfinished(ports.store) is None
+
+
+async def test_the_record_of_a_run_cut_at_any_record_can_go_on(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
+    await run_plan(plan, REFS, ports, Recorder())
+    whole = ports.store.records[1]
+    for length in range(1, len(whole)):
+        record = read_run(1, whole[:length])
+        assert record is not None and record.unfinished
+        ports.store.records[1] = whole[:length]
+        assert (await run_plan(record.plan, REFS, ports, Recorder(), before=record)).state == "done"
+    assert read_run(1, []) is None
+
+
+async def test_stop_ends_a_wait_and_keeps_the_run(world: FakeWorld) -> None:
+    world.hooks.clear()
+    ports, control = FakePorts(world), Control()
+    world.hooks["helm a"] = control.stop
+    result = await run_plan(
+        plan_of(world, step("one", "a", "b"), step("two", "b", "a")), REFS, ports, Recorder(), control
+    )
+    assert result.state == "cancelled"
+    record = latest_unfinished(ports.store)
+    assert record is not None and record.state == "cancelled"
+
+
+async def test_pause_starts_no_new_step(world: FakeWorld) -> None:
+    ports, control = FakePorts(world), Control()
+    world.hooks["helm a"] = lambda: (world.put(fact.PEERS, "a", peers("b")), control.pause())[0]
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
+    task = asyncio.create_task(run_plan(plan, REFS, ports, Recorder(), control))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert control.paused and "helm b" not in world.calls and not task.done()
+    control.go_on()
+    assert (await task).state == "done"
+
+
+async def test_a_stale_plan_is_refused(world: FakeWorld) -> None:
+    plan = plan_of(world, step("one", "a", "b"))
+    world.put(fact.SETTINGS, "b", CiliumSettings(cluster_name="other"))
+    with pytest.raises(Refused, match="changed since"):
+        await run_plan(plan, REFS, FakePorts(world), Recorder())
+    assert world.calls == []
+
+
+async def test_another_operator_is_refused_before_any_change(world: FakeWorld) -> None:
+    world.holder = "tanaka"
+    with pytest.raises(Refused, match="tanaka"):
+        await run_plan(plan_of(world, step("one", "a", "b")), REFS, FakePorts(world), Recorder())
+    assert "helm a" not in world.calls
+
+
+async def test_blockers_refuse(world: FakeWorld) -> None:
+    plan = plan_of(world, step("one", "a", "b"), blockers=(Blocker("CM0204", "a", "managed by AKS", refuses=True),))
+    with pytest.raises(Refused, match="managed by AKS"):
+        await run_plan(plan, REFS, FakePorts(world), Recorder())
+
+
+async def test_a_public_address_stops_at_once(world: FakeWorld) -> None:
+    from mesh.model.cilium import MeshApiServer
+
+    world.put(fact.MESH_API, "a", MeshApiServer(1, 1, service_type="LoadBalancer", ingress_ips=("203.0.113.9",)))
+    waiting = Step(
+        "addresses", "wait", ("a",), "why", (Verify(("a",)),), (Condition("lb-private", ("a",)),), deadline=900.0
+    )
+    ports = FakePorts(world)
+    result = await run_plan(plan_of(world, waiting), REFS, ports, Recorder())
+    assert result.state == "failed" and "public" in result.message
+    assert ports.clock.time < 1010
+
+
+async def test_effects_without_conditions_are_done_when_they_return(world: FakeWorld) -> None:
+    parking = Step("park", "park", ("a",), "why", (ParkDaemonSets("a", ("aws-node", "kube-proxy")),), ())
+    ports = FakePorts(world)
+    assert (await run_plan(plan_of(world, parking), REFS, ports, Recorder())).state == "done"
+    record = read_run(1, ports.store.records[1])
+    assert record is not None and record.changes[0].undo == {"parts": [{"selector": {}}, {"selector": {}}]}

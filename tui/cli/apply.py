@@ -1,0 +1,107 @@
+"""``meshwright apply``: carry a plan out, step by step, and say how to go on when it stops."""
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from mesh.errors import Exit, Refused
+from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
+from mesh.journal import RunRecord
+from mesh.plan import Plan
+from mesh.run import Control, RunResult, run_plan
+from tui.cli.consent import consented
+from tui.cli.plan import load, planned
+from tui.cli.printing import say, say_plan
+from tui.cli.session import Session, opened
+
+_SIGNS = {"done": "✓", "already": "✓", "failed": "✗", "cancelled": "‖", "blocked": "⊘"}
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Plan (or load), show, ask, carry out. Returns 0, 4 when partly applied, 5 when refused."""
+    async with opened(arguments) as session:
+        plan = load(Path(arguments.plan)) if arguments.plan else await planned(session, arguments)
+        if missing := [cluster for cluster in plan.clusters if cluster not in session.keys]:
+            raise Refused(f"The plan is for {', '.join(plan.clusters)}", f"not chosen: {', '.join(missing)}")
+        return await carried_out(session, plan, arguments)
+
+
+async def carried_out(
+    session: Session, plan: Plan, arguments: argparse.Namespace, before: RunRecord | None = None
+) -> int:
+    """Show the plan, get consent, run it; signals end it after the calls under way."""
+    text = arguments.output == "text"
+    if text:
+        say_plan(plan)
+    if plan.blockers:
+        first = next((blocker for blocker in plan.blockers if blocker.refuses), plan.blockers[0])
+        raise Refused(
+            f"{first.code} {first.subject}: {first.text}", hint=f"meshwright explain {first.code} says what lifts it."
+        )
+    if not plan.todo():
+        if text:
+            say("Nothing to do: every step is already so.")
+        return Exit.CLEAN
+    consented(plan, arguments)
+    printer = Printer(plan) if text else JsonPrinter()
+    control = Control()
+    task = asyncio.create_task(run_plan(plan, session.refs, session.ports, printer, control, before))
+    try:
+        result = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        print("meshwright: stopping after the calls under way; a second signal ends them", file=sys.stderr)
+        control.stop()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    return _code(result)
+
+
+def _code(result: RunResult) -> int:
+    if result.state == "done":
+        return Exit.CLEAN
+    print(f"meshwright: run {result.run} is kept; go on with: meshwright resume {result.run}", file=sys.stderr)
+    return Exit.PARTIAL
+
+
+class Printer:
+    """The event stream as lines."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._titles = {step.id: f"{step.title} ({', '.join(step.clusters)})" for step in plan.steps}
+
+    def __call__(self, event: Event) -> None:
+        """Print one event, if a person wants to see it."""
+        match event:
+            case RunStarted():
+                say(f"run {event.run}: plan {event.plan}" + (", going on" if event.resumed else ""))
+            case StepStarted():
+                say(f"◐ {self._titles[event.step]}")
+            case StepOutput():
+                say(f"    {event.line}")
+            case StepWaiting():
+                say(f"    waiting for: {event.what}")
+            case StepDone():
+                why = f"  {event.message}" if event.message else ""
+                say(
+                    f"{_SIGNS.get(event.state, '·')} {self._titles[event.step]}: {event.state}, {event.seconds:.1f} s{why}"
+                )
+                if event.finding:
+                    from mesh.explain import message
+
+                    say(f"    cause: {event.finding.code} {event.finding.subject} {message(event.finding)}")
+            case RunDone():
+                say(f"{event.summary} in {event.seconds:.0f} s")
+
+
+class JsonPrinter:
+    """The event stream as JSON lines."""
+
+    def __call__(self, event: Event) -> None:
+        """One event of the run per line; facts and collectors are left out."""
+        if isinstance(event, RunStarted | StepStarted | StepOutput | StepWaiting | StepDone | RunDone):
+            body = {"event": type(event).__name__, **msgspec.to_builtins(event, str_keys=True)}
+            print(json.dumps(body, ensure_ascii=False), flush=True)

@@ -1,0 +1,64 @@
+"""``meshwright check``: every precondition with evidence, problems first, one honest exit code."""
+
+import argparse
+
+from mesh.assess import assess
+from mesh.errors import UsageError
+from mesh.finding import Severity, State
+from mesh.problem import explained
+from mesh.summary import counts, exit_code
+from tui.cli.choose import edits
+from tui.cli.printing import finding_json, say, say_findings, say_json, say_problem, say_summary
+from tui.cli.session import opened
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Read, judge, print. Returns 0, 1 or 3 as ``--fail-on`` and ``--unknown`` say."""
+    layers = _layers(arguments.layer)
+    async with opened(arguments) as session:
+        store = await session.gather()
+    verdict = assess(store, session.keys, edits(arguments.set))
+    findings = tuple(f for f in verdict.findings if not layers or f.layer in layers)
+    problems = tuple(p for p in verdict.problems if not layers or p.root.layer in layers)
+    folded = explained(findings)
+    code = exit_code(findings, Severity[arguments.fail_on.upper()], arguments.unknown == "fail")
+    if arguments.output == "json":
+        say_json(
+            "Report",
+            {
+                "clusters": session.keys,
+                "summary": {state.value: number for state, number in counts(findings).items()},
+                "explained": folded,
+                "problems": [
+                    {
+                        "root": finding_json(problem.root),
+                        "consequences": [{"code": f.code, "subject": str(f.subject)} for f in problem.consequences],
+                        "confidence": problem.confidence,
+                        "rank": problem.rank,
+                    }
+                    for problem in problems
+                ],
+                "findings": [finding_json(finding) for finding in findings],
+                "exit": int(code),
+            },
+        )
+        return code
+    wide = arguments.output == "wide"
+    for problem in problems:
+        say_problem(problem, wide=wide)
+    say_findings(findings, (State.INFO,))
+    if wide:
+        say_findings(findings, (State.PASS, State.NOT_APPLICABLE))
+    if not problems:
+        unknown = counts(findings)[State.UNKNOWN]
+        say("All preconditions hold." if not unknown else f"{unknown} could not be read, the rest holds.")
+    say_summary(findings, folded)
+    return code
+
+
+def _layers(texts: list[str]) -> set[int]:
+    if bad := next((text for text in texts if text not in tuple("0123456789")), None):
+        raise UsageError(
+            f"--layer {bad} is not a layer", "Layers are 0 to 9.", "meshwright explain lists the checks by layer."
+        )
+    return {int(text) for text in texts}

@@ -1,0 +1,131 @@
+"""The headless front end: parse, dispatch, and end with the one table of exit codes."""
+
+import argparse
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from mesh.errors import Exit, MeshError, UsageError
+from tui.cli.parser import parse
+
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
+
+MODULES: Final = {
+    "check": "tui.cli.check",
+    "plan": "tui.cli.plan",
+    "apply": "tui.cli.apply",
+    "resume": "tui.cli.resume",
+    "graph": "tui.cli.graph",
+    "explain": "tui.cli.explain",
+    "rights": "tui.cli.rights",
+    "version": "tui.cli.version",
+    "lab": "tui.cli.lab",
+}
+_SIGNALS: Final = {signal.SIGHUP: Exit.HUP, signal.SIGINT: Exit.INT, signal.SIGTERM: Exit.TERM}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing escapes but ``SystemExit(0)`` of ``--help``."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = parse(words)
+        if arguments.command in (None, "demo"):
+            return _app(arguments)
+        command: Command = importlib.import_module(MODULES[arguments.command]).run
+        return _ended(asyncio.run(_run(command, arguments)))
+    except MeshError as error:
+        return _ended(report(error))
+    except BrokenPipeError:
+        return _ended(Exit.CLEAN)
+    except KeyboardInterrupt:
+        return Exit.INT
+    except Exception as error:
+        return _ended(_bug(error))
+
+
+def _ended(code: int) -> int:
+    """Flush while a closed pipe can still be told apart from an error; ``| head`` is no failure."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(code)
+
+
+def report(error: MeshError) -> int:
+    """A designed error on stderr: what is so, why, what next."""
+    first, *rest = error.lines()
+    print(f"meshwright: {first}", file=sys.stderr)
+    for line in rest:
+        print(f"  {line}", file=sys.stderr)
+    return error.exit_code
+
+
+def _bug(error: Exception) -> int:
+    """Where it broke, without locals: values could be secrets (DESIGN §8.6)."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+    print("meshwright: stopped by a bug of its own", file=sys.stderr)
+    print(f"  where    {where} ({type(error).__name__})", file=sys.stderr)
+    print(
+        "  next     your clusters stay as they are; meshwright resume goes on with an unfinished run", file=sys.stderr
+    )
+    return Exit.INTERNAL
+
+
+async def _run(command: Command, arguments: argparse.Namespace) -> int:
+    """The command as a task that signals and the deadline cancel, so that children and labs end with it."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(command(arguments))
+    caught: list[Exit] = []
+
+    def stop(code: Exit) -> None:
+        caught.append(code)
+        task.cancel()
+
+    for number, code in _SIGNALS.items():
+        loop.add_signal_handler(number, stop, code)
+    try:
+        # Applying has deadlines of its own, per step; a deadline over all would cut a step in the middle.
+        limit = None if arguments.command in ("apply", "resume", "lab") else getattr(arguments, "timeout", None)
+        return await asyncio.wait_for(asyncio.shield(task), limit)
+    except TimeoutError:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        print(f"meshwright: not done within {arguments.timeout:.0f} s (--timeout)", file=sys.stderr)
+        return Exit.DEADLINE
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        return caught[0] if caught else Exit.INT
+
+
+def _app(arguments: argparse.Namespace) -> int:
+    """The app needs a terminal on both sides and a TERM that can be drawn on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "The app needs a terminal on stdin and stdout",
+            hint="Without one use: meshwright check, plan, apply, graph (-h).",
+        )
+    if os.environ.get("TERM", "dumb") == "dumb":
+        raise UsageError("TERM=dumb cannot be drawn on", hint="Use: meshwright check, plan, apply, graph (-h).")
+    from backends.wiring import open_ports
+
+    from tui.app import Options, run_app
+
+    demo = arguments.command == "demo"
+    options = Options(
+        demo=demo,
+        scenario=getattr(arguments, "scenario", None) or "",
+        faults=tuple(fault for fault in getattr(arguments, "fault", "").split(",") if fault),
+        speed=getattr(arguments, "speed", 1.0),
+        seed=getattr(arguments, "seed", 7),
+        contexts=tuple(arguments.context),
+        clusters=tuple(arguments.cluster),
+    )
+    return run_app(open_ports(kubeconfig=arguments.kubeconfig, lab=demo), options)

@@ -1,0 +1,59 @@
+"""``meshwright resume``: go on with a run; what is already so is not done again."""
+
+import argparse
+
+from mesh.errors import Refused, UsageError
+from mesh.journal import RunRecord, latest_unfinished, read_run
+from mesh.ports import Store
+from tui.cli.apply import carried_out
+from tui.cli.choose import problems
+from tui.cli.printing import say
+from tui.cli.session import Session, opened
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Find the run, find its contexts again, carry the rest of its plan out. Returns as ``apply`` does."""
+    from backends.wiring import open_ports
+
+    ports = open_ports(kubeconfig=arguments.kubeconfig)
+    record = _record(ports.store, arguments.run)
+    if not arguments.context and not arguments.cluster:
+        arguments.cluster = [f"{key}={place}" for key, place in record.contexts.items()]
+    async with opened(arguments) as session:
+        _same_clusters(session, record)
+        say(f"run {record.run} was {_how(record)}; {len(record.changes)} changes are in its journal")
+        return await carried_out(session, record.plan, arguments, record)
+
+
+def _record(store: Store, number: int | None) -> RunRecord:
+    if number is None:
+        record = latest_unfinished(store)
+        if record is None:
+            raise Refused(
+                "There is no unfinished run", "Nothing to go on with.", "meshwright plan shows what a new run would do."
+            )
+        return record
+    record = read_run(number, store.read(number))
+    if record is None:
+        known = ", ".join(str(run) for run in store.runs()[-8:]) or "none"
+        raise UsageError(f"There is no run {number}", f"Runs: {known}")
+    if not record.unfinished:
+        raise Refused(f"Run {number} is {record.state}", "There is nothing to go on with.")
+    return record
+
+
+def _how(record: RunRecord) -> str:
+    if record.cut_off:
+        return f"cut off in step {record.plan.step(record.cut_off).title}"
+    return {"failed": "stopped by a failure", "cancelled": "stopped by the user", "": "cut off"}.get(
+        record.state, record.state
+    )
+
+
+def _same_clusters(session: Session, record: RunRecord) -> None:
+    missing = [cluster for cluster in record.plan.clusters if cluster not in session.keys]
+    if missing:
+        detail = problems(session.ports.contexts.list())
+        raise Refused(
+            f"Run {record.run} needs {', '.join(missing)}", detail, "Name its contexts with --cluster NAME=CONTEXT."
+        )
