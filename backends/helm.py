@@ -22,7 +22,9 @@ _HOOKS: Final = 600.0
 
 
 class Helm:
-    """The ``HelmGateway``. ``MESHWRIGHT_CHART`` names another chart: a path or OCI reference, ``{version}`` filled in."""
+    """The ``HelmGateway``. ``MESHWRIGHT_CHART`` names another chart: a path or OCI reference, ``{version}`` filled
+    in.
+    """
 
     def __init__(self, started: Started | None = None) -> None:
         self._started = started

@@ -20,7 +20,9 @@ class Affinity(StrEnum):
 
 
 class Backends(Struct, frozen=True):
-    """Where one consumer's requests go: cluster key to number of endpoints; empty = refused. ``local`` = only itself."""
+    """Where one consumer's requests go: cluster key to number of endpoints; empty = refused. ``local`` = only
+    itself.
+    """
 
     consumer: str
     affinity: Affinity
@@ -63,7 +65,8 @@ def affinity_of(service: Service) -> Affinity:
 def traffic_from(consumer: str, services: Mapping[str, Service], linked: Sequence[str] | None = None) -> Backends:
     """Which endpoints serve ``consumer``, by Cilium's all-or-nothing rule.
 
-    ``services`` maps cluster keys to the Service of one namespace and name; ``linked`` are the clusters whose state reaches
+    ``services`` maps cluster keys to the Service of one namespace and name; ``linked`` are the clusters whose state
+    reaches
     the consumer (None = all).
     """
     own = services.get(consumer)

@@ -23,7 +23,7 @@ _CLUSTER_FIELDS: Final = ("name", "id", "pods", "nodeport")
 _CANDIDATES: Final = tuple(
     ip_network(block)
     for block in (
-        *(f"10.{second}.0.0/16" for second in (*range(120, 251), *range(32, 120), *range(0, 32))),
+        *(f"10.{second}.0.0/16" for second in (*range(120, 251), *range(32, 120), *range(32))),
         *(f"172.{second}.0.0/16" for second in range(16, 32)),
         *(f"100.{second}.0.0/16" for second in range(64, 128)),
     )
@@ -33,8 +33,8 @@ _CANDIDATES: Final = tuple(
 def default_goal(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str] | None = None) -> Goal:
     """The goal for joining ``clusters``: what is in force stays, the rest is chosen free of every known range.
 
-    ``edits`` maps fields (``pods.<cluster>``, ``name.<cluster>``, ``id.<cluster>``, ``nodeport.<cluster>``, ``version``, ``mtu``,
-    ``exposure``, ``ca``, ``certificates``, ``image``) to text. Raises ``UsageError`` for an edit that breaks its rule.
+    ``edits`` maps fields (``pods.<cluster>``, ``name.<cluster>``, ``id.<cluster>``, ``nodeport.<cluster>``, ``version``,
+    ``mtu``, ``exposure``, ``ca``, ``certificates``, ``image``) to text. Raises ``UsageError`` for an edit that breaks its rule.
     """
     edits = dict(edits or {})
     for field, text in edits.items():

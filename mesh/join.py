@@ -23,8 +23,8 @@ from mesh.subject import OfCluster
 
 # Facts whose change makes a plan stale; volatile ones (pods, agents, health, now) are left out.
 _RESTS_ON = (
-    fact.CLUSTER_UID, fact.SETTINGS, fact.CILIUM_VERSION, fact.HELM, fact.OWNER, fact.MESH_API, fact.PEERS, fact.CERTIFICATES,
-    fact.CLOUD_NETWORK, fact.FIREWALL,
+    fact.CLUSTER_UID, fact.SETTINGS, fact.CILIUM_VERSION, fact.HELM, fact.OWNER, fact.MESH_API, fact.PEERS,
+    fact.CERTIFICATES, fact.CLOUD_NETWORK, fact.FIREWALL,
 )  # fmt: skip
 
 

@@ -50,7 +50,9 @@ class ClusterChanges:
     async def ask(
         self, method: str, path: str, body: Any = None, content: str = "application/json", *, expect: Sequence[int] = ()
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON body; statuses other than 2xx and those expected raise ``StepFailed`` with the server's words."""
+        """Status and JSON body; statuses other than 2xx and those expected raise ``StepFailed`` with the server's
+        words.
+        """
         reply = await self.send(method, path, body, content)
         try:
             found = json.loads(reply.body or b"{}")

@@ -1,4 +1,6 @@
-"""Recreate pods that started before Cilium: by eviction, one workload at a time, stopping at the first that stays away."""
+"""Recreate pods that started before Cilium: by eviction, one workload at a time, stopping at the first that stays
+away.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address, ip_network
@@ -25,7 +27,9 @@ class Restarts:
         self.output = output
 
     async def run(self) -> Outcome:
-        """Evict every pod whose address is in none of Cilium's ranges. Raises ``StepFailed`` for one that has no owner."""
+        """Evict every pod whose address is in none of Cilium's ranges. Raises ``StepFailed`` for one that has no
+        owner.
+        """
         ranges = await self._ranges()
         workloads: dict[tuple[str, str], list[Pod]] = {}
         for pod in await self._pods():

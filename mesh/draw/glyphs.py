@@ -57,9 +57,9 @@ class Glyphs(Struct, frozen=True):
 
 UNICODE: Final = Glyphs()
 ASCII: Final = Glyphs(
-    horizontal="=", vertical="#", dotted=".", dotted_vertical=":", thin="-", right_down="+", right_up="+", left_down="+", left_up="+",
-    bus="=", bus_vertical="#", box_top_left="+", box_top_right="+", box_bottom_left="+", box_bottom_right="+",
-    box_horizontal="-", box_vertical="|", dashed=".", node="*", node_bad="o", left="<", right=">", left_open="<",
-    right_open=">", here="@", undefined="-", both="<>", ellipsis="~",
+    horizontal="=", vertical="#", dotted=".", dotted_vertical=":", thin="-", right_down="+", right_up="+",
+    left_down="+", left_up="+", bus="=", bus_vertical="#", box_top_left="+", box_top_right="+", box_bottom_left="+",
+    box_bottom_right="+", box_horizontal="-", box_vertical="|", dashed=".", node="*", node_bad="o", left="<",
+    right=">", left_open="<", right_open=">", here="@", undefined="-", both="<>", ellipsis="~",
     ok="ok", degraded="!", down="x", unknown="?", absent="o",
 )  # fmt: skip

@@ -1,5 +1,8 @@
-"""Global services: one row per service, one lane per cluster, the affinity between them (anchors.md §4.3, screens.md §3.9)."""
+"""Global services: one row per service, one lane per cluster, the affinity between them (anchors.md §4.3, screens.md
+§3.9).
+"""
 
+from itertools import pairwise
 from typing import Final
 
 from mesh.draw.canvas import Canvas, Drawing, fit
@@ -37,7 +40,7 @@ def _row(canvas: Canvas, service: ServiceLanes, y: int, lane: int) -> None:
     canvas.put(1, y, fit(name, _NAME - 1, g.ellipsis), "text")
     canvas.put(1 + _NAME, y, fit(service.affinity, _AFFINITY, g.ellipsis), "text")
     defined = [index for index, entry in enumerate(service.lanes) if entry.ready is not None]
-    for left, right in zip(defined, defined[1:], strict=False):
+    for left, right in pairwise(defined):
         _connector(canvas, service.lanes[left], service.lanes[right], _x(left, lane) + 5, _x(right, lane) - 2, y)
     for index, entry in enumerate(service.lanes):
         text, style = mark(entry, g)

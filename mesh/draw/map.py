@@ -1,6 +1,7 @@
 """The map: clusters as boxes in two columns, links on tracks of their own in the channel between (anchors.md §4.3).
 
-Left-hand ports sit on odd rows and right-hand ports on even rows, so two links never share a run; opposite neighbours get a
+Left-hand ports sit on odd rows and right-hand ports on even rows, so two links never share a run; opposite
+neighbours get a
 straight line; verticals bridge over horizontals, so a crossing cannot be read as a joint.
 """
 
@@ -38,7 +39,9 @@ class _Place(Struct):
 
 
 def draw_map(picture: MeshPicture, width: int = 80, glyphs: Glyphs = UNICODE, *, show_all: bool = False) -> Drawing:
-    """The map in ``width`` columns (at least 60); above four clusters healthy links fold into one bus unless ``show_all``."""
+    """The map in ``width`` columns (at least 60); above four clusters healthy links fold into one bus unless
+    ``show_all``.
+    """
     width = max(width, 60)
     folded = len(picture.clusters) > _FOLD_ABOVE and not show_all
     drawn = [link for link in picture.links if not (folded and link.health is Health.OK)]

@@ -20,8 +20,13 @@ from mesh.values import connect_values
 
 Reread = Callable[[Collection[str]], Awaitable[FactStore]]
 _PATH_FACTS = (
-    fact.MESH_API.name, fact.NODES.name, fact.LOAD_BALANCER.name, fact.FIREWALL.name, fact.SETTINGS.name, fact.CLOUD_NETWORK.name,
-)  # fmt: skip
+    fact.MESH_API.name,
+    fact.NODES.name,
+    fact.LOAD_BALANCER.name,
+    fact.FIREWALL.name,
+    fact.SETTINGS.name,
+    fact.CLOUD_NETWORK.name,
+)
 
 
 class Workbench:
@@ -155,7 +160,7 @@ def _refuse_embedded(cluster: str, peers: list[PeerEntry]) -> None:
         if peer.embedded_certificate or not peer.ips:
             raise StepFailed(
                 f"{cluster} lists {peer.name}, which is not part of this plan, in a form that cannot be kept",
-                "Its entry holds a certificate of its own or no address, and Helm replaces the list of peers as a whole.",
+                "Its entry holds a certificate of its own or no address, and Helm replaces the whole list of peers.",
                 f"Add {peer.name} to the plan, or remove it from clustermesh.config.clusters first.",
             )
 
@@ -167,11 +172,11 @@ async def _addresses(store: FactStore, cluster: str, bench: Workbench) -> tuple[
         for host in server.ingress_hostnames:
             found += await bench.writers.cloud(cluster).resolve(host)
     if not found:
+        context = bench.writers.context(cluster).context
         raise StepFailed(
             f"The mesh API of {cluster} has no address that peers could use",
             "Its Service has no load balancer address, and the cloud told none.",
-            f"Look at its events: kubectl --context {bench.writers.context(cluster).context} -n kube-system describe service"
-            " clustermesh-apiserver",
+            f"Look at its events: kubectl --context {context} -n kube-system describe service clustermesh-apiserver",
         )
     server_type = server.service_type if server else ""
     return found[:1] if server_type == "NodePort" else found

@@ -1,4 +1,5 @@
-"""The proof: a global service on every side, asked from every side, compared with Cilium's affinity rule, removed again.
+"""The proof: a global service on every side, asked from every side, compared with Cilium's affinity rule, removed
+again.
 
 The first member has affinity ``local``, the others ``remote``, as in the published procedure (screens.md §3.9.1).
 """
@@ -65,7 +66,9 @@ async def _ask_until_right(
     output: Output,
     clock: Clock,
 ) -> None:
-    """Ask until ``REQUESTS`` in a row come from where the affinity rule says: back-ends of peers take seconds to arrive."""
+    """Ask until ``REQUESTS`` in a row come from where the affinity rule says: back-ends of peers take seconds to
+    arrive.
+    """
     names = {member.cluster: member.name for member in plan.goal.members}
     expected = {names[other] for other in traffic_from(cluster, services).chosen}
     until, right, last = clock.now() + _PATIENCE, 0, ""

@@ -18,7 +18,7 @@ def wait_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             id="addresses",
             title="wait for private API addresses" if private else "wait for the mesh APIs",
             clusters=now.clusters,
-            why="Peers store addresses, not names; a public address would put the mesh's etcd on the Internet (R30, CM0603).",
+            why="Peers store addresses, not names; a public one puts the mesh's etcd on the Internet (R30, CM0603).",
             effects=(WaitAddress(now.clusters),),
             until=(
                 Condition("mesh-enabled", now.clusters),
@@ -57,10 +57,12 @@ def path_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             id="path",
             title="open the mesh path",
             clusters=now.clusters,
-            why="Each hop from the peers' nodes over the load balancer to the node port must let the mesh API through (CM0405).",
+            why="Every hop from the peers' nodes over the load balancer to the node port must be open (CM0405).",
             effects=(OpenPath(now.clusters),),
-            until=tuple(rules_condition(c, openings_for(now, c, ("CM0405",))) for c in now.clusters)
-            + (Condition("api-address", now.clusters),),
+            until=(
+                *(rules_condition(cluster, openings_for(now, cluster, ("CM0405",))) for cluster in now.clusters),
+                Condition("api-address", now.clusters),
+            ),
             needs=ids(steps, "addresses"),
             codes=("CM0405",),
             undo="the added rules are removed by their own ids; others stay",

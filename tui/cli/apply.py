@@ -86,9 +86,8 @@ class Printer:
                 say(f"    waiting for: {event.what}")
             case StepDone():
                 why = f"  {event.message}" if event.message else ""
-                say(
-                    f"{_SIGNS.get(event.state, '·')} {self._titles[event.step]}: {event.state}, {event.seconds:.1f} s{why}"
-                )
+                sign = _SIGNS.get(event.state, "·")
+                say(f"{sign} {self._titles[event.step]}: {event.state}, {event.seconds:.1f} s{why}")
                 if event.finding:
                     from mesh.explain import message
 
