@@ -10,6 +10,7 @@ from backends.lab.api.conditions import Conditions
 from backends.lab.api.identity import Identities
 from backends.lab.objects import ObjectStore
 from backends.lab.storage.bootstrap import base_objects
+from backends.lab.storage.history import Snapshots
 
 if TYPE_CHECKING:
     from backends.lab.world import World
@@ -56,6 +57,7 @@ class LabCluster:
         self.objects = ObjectStore(world.clock.now, self.rng, service_cidr)
         self.identities = Identities(world.clock.now)
         self.conditions = Conditions()
+        self.snapshots = Snapshots()
         base_objects(self)
 
     @property

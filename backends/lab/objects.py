@@ -11,7 +11,7 @@ import msgspec
 
 from backends.lab.storage import admission, garbage, patches, status
 from backends.lab.storage.allocation import Allocator
-from backends.lab.storage.history import Change, History
+from backends.lab.storage.history import Change, History, Listed
 from backends.lab.storage.resources import CRDS, NAMESPACES, PODS, RESOURCES, Resource
 from backends.lab.storage.selectors import Object, from_mapping, labels_match
 from backends.lab.storage.status import ApiError
@@ -19,7 +19,7 @@ from backends.lab.storage.status import ApiError
 __all__ = ["RESOURCES", "ApiError", "Change", "Object", "ObjectStore", "Resource", "copy_json", "timestamp"]
 
 Objects: TypeAlias = list[Object]
-Encoded: TypeAlias = list[tuple[Object, Callable[[], bytes]]]
+Finish: TypeAlias = Callable[[Object], None]
 Callback: TypeAlias = Callable[[str, Resource, Object], None]
 
 _T = TypeVar("_T")
@@ -131,7 +131,7 @@ class ObjectStore:
         """The stored objects themselves, in order, read-only: changing one corrupts the history."""
         return (record.body for record in self._records(resource, namespace))
 
-    def encoded(self, resource: Resource, namespace: str | None = None) -> Encoded:
+    def encoded(self, resource: Resource, namespace: str | None = None) -> Listed:
         """Read-only objects in order, each with what gives its JSON bytes (kept between calls)."""
         return [(record.body, record.raw) for record in self._records(resource, namespace)]
 
@@ -154,8 +154,11 @@ class ObjectStore:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def create(self, resource: Resource, obj: Object) -> Object:
-        """Store a new object with defaults, uid, timestamps and allocated addresses; returns a copy."""
+    def create(self, resource: Resource, obj: Object, *, dry_run: bool = False, finish: Finish | None = None) -> Object:
+        """Store a new object with defaults, uid, timestamps and allocated addresses; returns a copy.
+
+        ``finish`` is called with the complete object before it is stored; with ``dry_run`` nothing is stored.
+        """
         new = copy_json(obj)
         meta = new.setdefault("metadata", {})
         new.setdefault("apiVersion", resource.api_version)
@@ -172,12 +175,17 @@ class ObjectStore:
         if resource.generation:
             meta.setdefault("generation", 1)
         admission.prepare_create(self.allocator, resource, new)
+        if finish is not None:
+            finish(new)
+        if dry_run:
+            admission.release(self.allocator, resource, new)
+            return copy_json(new)
         self._commit("ADDED", resource, None, new)
         if resource.key == CRDS.key:
             self._establish(new)
         return copy_json(new)
 
-    def update(self, resource: Resource, obj: Object) -> Object:
+    def update(self, resource: Resource, obj: Object, *, dry_run: bool = False, finish: Finish | None = None) -> Object:
         """Replace an object; with ``metadata.resourceVersion`` given it must be the stored one. Returns a copy.
 
         Uid, creation time and deletion time stay. The object goes when its last finalizer is taken away while it is
@@ -185,34 +193,23 @@ class ObjectStore:
         """
         new = copy_json(obj)
         meta = new["metadata"]
-        name = str(meta["name"])
-        namespace = meta.get("namespace", "default") if resource.namespaced else ""
-        record = self._table(resource).get((namespace, name))
-        if record is None:
-            raise status.not_found(resource, name)
-        old = record.body
-        expected = meta.get("resourceVersion")
-        if expected not in (None, "", old["metadata"]["resourceVersion"]):
-            raise status.conflict(resource, name)
-        if meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-            raise status.conflict(
-                resource,
-                name,
-                f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}",
-            )
+        old = self._current(resource, meta)
         new["apiVersion"], new["kind"] = resource.api_version, resource.kind
         _keep_system_fields(old, new)
         admission.prepare_update(self.allocator, resource, old, new)
-        if "deletionTimestamp" in meta and garbage.may_go(resource, new):
+        if "deletionTimestamp" in meta and garbage.may_go(resource, new) and not dry_run:
             return self._remove(resource, old, new)
         if resource.generation and admission.intent(old) != admission.intent(new):
             meta["generation"] = old["metadata"].get("generation", 1) + 1
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if new == old:
-            return copy_json(old)
-        self._commit("MODIFIED", resource, old, new)
-        if resource.key == CRDS.key:
-            self._establish(new)
+        if finish is not None:
+            finish(new)
+        if dry_run:
+            admission.restore(self.allocator, resource, old, new)
+        elif new != old:
+            self._commit("MODIFIED", resource, old, new)
+            if resource.key == CRDS.key:
+                self._establish(new)
         return copy_json(new)
 
     def apply(self, resource: Resource, obj: Object) -> Object:
@@ -266,8 +263,7 @@ class ObjectStore:
             raise status.not_found(resource, name)
         old = record.body
         if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise status.conflict(resource, name, why)
+            raise status.other_uid(resource, old["metadata"], uid)
         if resource.key == PODS.key and PODS.key not in self.left_to_controllers:
             grace_seconds = 0
         new = garbage.marked(self, resource, old, grace_seconds, propagation)
@@ -303,9 +299,24 @@ class ObjectStore:
         if (meta.get("namespace", ""), name) in self._table(resource):
             raise status.already_exists(resource, name)
 
+    def _current(self, resource: Resource, meta: Object) -> Object:
+        """What an update replaces. Raises ``ApiError`` 404 or 409 where it is not what the client has seen."""
+        name = str(meta["name"])
+        record = self._table(resource).get((meta.get("namespace", "default") if resource.namespaced else "", name))
+        if record is None:
+            raise status.not_found(resource, name)
+        held = record.body["metadata"]
+        if meta.get("resourceVersion") not in (None, "", held["resourceVersion"]):
+            raise status.conflict(resource, name)
+        if meta.get("uid", held["uid"]) != held["uid"]:
+            raise status.other_uid(resource, held, meta["uid"])
+        return record.body
+
     def _commit(self, kind: str, resource: Resource, old: Object | None, new: Object) -> None:
         self.resource_version += 1
         meta = new["metadata"]
+        rest = {key: value for key, value in new.items() if key not in ("kind", "apiVersion", "metadata")}
+        new = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta, **rest}
         meta["resourceVersion"] = str(self.resource_version)
         key = (meta.get("namespace", ""), meta["name"])
         history = self.history(resource)

@@ -3,16 +3,20 @@
     record_schemas.py --kubectl KUBECTL --kubeconfig FILE --modules DIR --version v0.34.4
 
 ``DIR`` holds the Go modules ``k8s.io/api@VERSION`` and ``k8s.io/apimachinery@VERSION`` (``go env GOMODCACHE``, or a folder
-that ``go mod download`` filled). Writes ``schemas.json.xz`` (OpenAPI v3 components, by name) and ``wire.json.xz``
-(protobuf messages, by package and name: field number -> name, type, label) into ``backends/lab/storage/data``.
-Both are derived from Kubernetes, Apache License 2.0.
+that ``go mod download`` filled). Writes into ``backends/lab/storage/data``: ``schemas.json.xz`` (OpenAPI v3 components, by name), ``columns.json.xz``
+(table columns by kind) and ``wire.json.xz`` (protobuf messages: field number -> name, type, label).
+All are derived from Kubernetes, Apache License 2.0.
 """
 
 import argparse
+import base64
 import json
 import lzma
 import re
+import ssl
 import subprocess
+import tempfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,37 @@ def schemas(kubectl: str, kubeconfig: str) -> dict[str, Any]:
     for group_version in GROUP_VERSIONS:
         argv = [kubectl, "--kubeconfig", kubeconfig, "get", "--raw", f"/openapi/v3/{group_version}"]
         found |= json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["components"]["schemas"]
+    return found
+
+
+def columns(kubectl: str, kubeconfig: str) -> dict[str, Any]:
+    """Table columns of every listable kind, by group and plural (``apps/daemonsets``)."""
+    server = json.loads(
+        subprocess.run(
+            [kubectl, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten", "-o", "json"],
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
+    cluster, user = server["clusters"][0]["cluster"], server["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile(suffix=".pem") as pair:
+        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+
+    def get(path: str, accept: str = "application/json") -> Any:
+        request = urllib.request.Request(cluster["server"] + path, headers={"Accept": accept})
+        with urllib.request.urlopen(request, context=context) as answer:
+            return json.load(answer)
+
+    found: dict[str, Any] = {}
+    for group_version in GROUP_VERSIONS:
+        for resource in get(f"/{group_version}")["resources"]:
+            if "list" in resource["verbs"]:
+                table = get(f"/{group_version}/{resource['name']}", "application/json;as=Table;v=v1;g=meta.k8s.io")
+                group = group_version.split("/")[1] if group_version.startswith("apis/") else ""
+                found[f"{group}/{resource['name']}"] = table["columnDefinitions"]
     return found
 
 
@@ -110,6 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     DATA.mkdir(exist_ok=True)
     write("schemas.json.xz", schemas(options.kubectl, options.kubeconfig))
+    write("columns.json.xz", columns(options.kubectl, options.kubeconfig))
     write("wire.json.xz", wire(options.modules, options.version))
 
 

@@ -1,5 +1,6 @@
 """Who calls: bearer tokens and client certificates, and the groups behind them."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +35,12 @@ class Identities:
     def add(self, token: str, identity: Identity, valid_until: float | None = None) -> None:
         """Accept a token; ``valid_until`` is lab time in epoch seconds."""
         self._tokens[token] = _Token(identity, valid_until)
+
+    def issue(self, identity: Identity, valid_until: float | None = None) -> str:
+        """A new random token for an identity."""
+        token = secrets.token_urlsafe(32)
+        self.add(token, identity, valid_until)
+        return token
 
     def revoke(self, token: str) -> None:
         """Stop accepting a token."""

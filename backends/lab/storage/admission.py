@@ -37,6 +37,13 @@ def release(allocator: Allocator, resource: Resource, obj: Object) -> None:
         allocator.give_back(obj.get("spec", {}))
 
 
+def restore(allocator: Allocator, resource: Resource, old: Object, obj: Object) -> None:
+    """Take back what a prepared update allocated that is not stored after all."""
+    if resource.key == SERVICES.key:
+        allocator.give_back(obj.get("spec", {}))
+        services.retake(allocator, old.get("spec", {}))
+
+
 def intent(obj: Object) -> dict[str, Any]:
     """What a change of counts as a new generation: everything but metadata and status."""
     return {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")}

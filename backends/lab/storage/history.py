@@ -1,16 +1,19 @@
 """The writes of a cluster in order: what watches replay and what is too old to be replayed."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from backends.lab.storage.resources import Resource
 from backends.lab.storage.selectors import Object
 
 Listener: TypeAlias = Callable[["Change"], None]
 
+Listed: TypeAlias = list[tuple[Object, Callable[[], bytes]]]
+
 LENGTH: Final = 4096
+_KEPT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,24 @@ class History:
         """Tell the listeners."""
         for listener in tuple(self._listeners):
             listener(change)
+
+
+class Snapshots:
+    """Lists that clients read in chunks, by resource version; the oldest are forgotten, as by compaction."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[Any, ...], Listed] = OrderedDict()
+
+    def keep(self, key: tuple[Any, ...], listed: Listed) -> None:
+        """Hold a list for later chunks."""
+        self._held[key] = listed
+        while len(self._held) > _KEPT:
+            self._held.popitem(last=False)
+
+    def find(self, key: tuple[Any, ...]) -> Listed | None:
+        """A held list, or None when it was forgotten."""
+        return self._held.get(key)
+
+    def forget(self) -> None:
+        """Forget all of them: the next chunk of any list is answered with 410."""
+        self._held.clear()

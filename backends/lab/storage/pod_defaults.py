@@ -1,4 +1,4 @@
-"""Defaults of pods and pod templates, and what admission adds to a pod (service account token, tolerations, priority)."""
+"""Defaults of pods and pod templates, and what admission adds to a pod (tolerations, priority, its account's token)."""
 
 from typing import Any, Final, TypeAlias
 

@@ -10,17 +10,9 @@ from backends.lab.storage.status import ApiError, bad_request
 
 Object: TypeAlias = dict[str, Any]
 
-_TERM: Final = re.compile(
-    r"""\s*(?:
-        (?P<absent>!)\s*(?P<absent_key>[^\s,!=()<>]+)
-      | (?P<key>[^\s,!=()<>]+)\s*
-        (?: (?P<set>\b(?:in|notin))\s*\((?P<values>[^)]*)\)
-          | (?P<op>==|=|!=)\s*(?P<value>[^\s,()!=<>]*)
-          | (?P<compare>[<>])\s*(?P<number>-?\d+)
-        )?
-    )\s*(?:,|$)""",
-    re.VERBOSE,
-)
+_TOKEN: Final = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
+_COMPARISONS: Final = {"=": "in", "==": "in", "!=": "notin", "in": "in", "notin": "notin", ">": "gt", "<": "lt"}
+_SIGNS: Final = frozenset({"==", "!=", "=", "!", ",", "(", ")", ">", "<", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +43,67 @@ class Requirement:
 
 def parse_labels(text: str) -> tuple[Requirement, ...]:
     """Read a ``labelSelector``. Raises ``ApiError`` 400 with the parser's complaint."""
+    tokens = [*_TOKEN.findall(text), ""]
     requirements: list[Requirement] = []
-    position = 0
-    while position < len(text):
-        match = _TERM.match(text, position)
-        if match is None or match.end() == position:
-            raise bad_request(
-                f"unable to parse requirement: found '{text[position:].strip()}', expected: '=', '!=', '==', 'in', notin'"
-            )
-        requirements.append(_requirement(match))
-        position = match.end()
+    while tokens[0]:
+        requirements.append(_requirement(tokens))
+        if tokens[0] == ",":
+            tokens.pop(0)
+            if tokens[0] in ("", ","):
+                raise _unparsed(tokens[0], "identifier after ','")
+        elif tokens[0]:
+            raise _unparsed(tokens[0], "',' or 'end of string'")
     return tuple(requirements)
 
 
-def _requirement(match: re.Match[str]) -> Requirement:
-    if match["absent"]:
-        return Requirement(match["absent_key"], "absent")
-    key = match["key"]
-    if match["set"]:
-        return Requirement(key, match["set"], frozenset(value.strip() for value in match["values"].split(",")))
-    if match["op"]:
-        return Requirement(key, "notin" if match["op"] == "!=" else "in", frozenset([match["value"]]))
-    if match["compare"]:
-        return Requirement(key, "gt" if match["compare"] == ">" else "lt", frozenset([match["number"]]))
-    return Requirement(key, "exists")
+def _unparsed(found: str, expected: str) -> ApiError:
+    return bad_request(f"unable to parse requirement: found '{found}', expected: {expected}")
+
+
+def _requirement(tokens: list[str]) -> Requirement:
+    """Take one term off the tokens (k8s.io/apimachinery/pkg/labels)."""
+    negated = tokens[0] == "!"
+    if negated:
+        tokens.pop(0)
+    key = tokens.pop(0)
+    if key in _SIGNS or key in ("in", "notin"):
+        raise _unparsed(key, "identifier")
+    if tokens[0] in ("", ","):
+        return Requirement(key, "absent" if negated else "exists")
+    sign = tokens.pop(0)
+    operator = _COMPARISONS.get(sign)
+    if operator is None or negated:
+        raise _unparsed(sign, "in, notin, =, ==, !=, gt, lt")
+    if sign in ("in", "notin"):
+        return Requirement(key, operator, _values(tokens))
+    value = "" if tokens[0] in ("", ",") else tokens.pop(0)
+    if value in _SIGNS and value:
+        raise _unparsed(value, "identifier")
+    if operator in ("gt", "lt") and not value.lstrip("-").isdigit():
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'values[0][{key}]: Invalid value: "{value}": {why}')
+    return Requirement(key, operator, frozenset([value]))
+
+
+def _values(tokens: list[str]) -> frozenset[str]:
+    opening = tokens.pop(0)
+    if opening != "(":
+        raise _unparsed(opening, "'('")
+    values: set[str] = set()
+    while tokens[0] != ")":
+        if tokens[0] == ",":
+            values.add("")
+            tokens.pop(0)
+            continue
+        if tokens[0] in _SIGNS:
+            raise _unparsed(tokens[0], "',', ')' or identifier")
+        values.add(tokens.pop(0))
+        if tokens[0] == ",":
+            tokens.pop(0)
+        elif tokens[0] != ")":
+            raise _unparsed(tokens[0], "',' or ')'")
+    tokens.pop(0)
+    return frozenset(values)
 
 
 def from_mapping(labels: Mapping[str, str]) -> tuple[Requirement, ...]:
@@ -165,7 +194,8 @@ def parse_fields(resource: Resource, text: str) -> Callable[[Object], bool]:
 
 
 def _unsupported(resource: Resource, path: str) -> str:
-    complaint = f"field label not supported: {path}"
+    if resource.key == ("batch", "jobs"):
+        return f'field label "{path}" not supported for {resource.kind}'
     if resource.key in _FIELDS:
-        return complaint if resource.group else f"field label not supported: {path}"
+        return f"field label not supported: {path}"
     return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -5,7 +5,7 @@ from typing import Any
 from backends.lab.storage.allocation import Allocator
 from backends.lab.storage.resources import Resource
 from backends.lab.storage.selectors import Object
-from backends.lab.storage.status import Cause, invalid
+from backends.lab.storage.status import ApiError, Cause, invalid
 
 
 def keep(old: Object, new: Object) -> None:
@@ -49,14 +49,15 @@ def allocate(allocator: Allocator, resource: Resource, obj: Object, old: Object 
     try:
         _allocate_address(allocator, resource, name, spec, taken)
         _allocate_ports(allocator, resource, name, spec, taken)
-    except Exception:
+    except ApiError:
         allocator.give_back(taken)
         if old:
-            _retake(allocator, before)
+            retake(allocator, before)
         raise
 
 
-def _retake(allocator: Allocator, spec: dict[str, Any]) -> None:
+def retake(allocator: Allocator, spec: dict[str, Any]) -> None:
+    """Reserve again what a stored Service holds."""
     if spec.get("clusterIP") not in (None, "", "None"):
         allocator.take_address(spec["clusterIP"])
     for port in spec.get("ports") or ():

@@ -12,7 +12,7 @@ from backends.lab.storage.resources import Resource
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One cause of a ``Status``: ``reason`` such as ``FieldValueRequired``, ``field`` a path such as ``spec.ports[0]``."""
+    """One cause of a ``Status``: ``reason`` as ``FieldValueRequired``, ``field`` a path as ``spec.ports[0]``."""
 
     reason: str
     message: str
@@ -79,6 +79,16 @@ def conflict(resource: Resource, name: str, why: str = CHANGED) -> ApiError:
     """409 for an optimistic lock that did not hold, or a failed precondition."""
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
     return ApiError(409, "Conflict", message, _details(resource, name))
+
+
+def other_uid(resource: Resource, held: Mapping[str, Any], uid: str) -> ApiError:
+    """409 for an object that was deleted and made again since the client saw it."""
+    place = "/".join(part for part in (resource.plural, held.get("namespace"), held["name"]) if part)
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {uid}, UID in object meta: {held['uid']}"
+    )
+    return conflict(resource, str(held["name"]), why)
 
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> ApiError:
