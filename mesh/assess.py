@@ -12,8 +12,8 @@ from mesh.facts import FactStore
 from mesh.finding import Check, Finding, Problem
 from mesh.goal import Goal
 from mesh.join import plan_join
-from mesh.picture import picture_of
 from mesh.model.picture import MeshPicture
+from mesh.picture import picture_of
 from mesh.plan import Plan
 from mesh.problem import problems_of
 

@@ -36,7 +36,7 @@ def supported_lines() -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{parts(v)[0]}.{parts(v)[1]}" for v in PROPOSED))
 
 
-def tested_with(version: str, kubernetes: str) -> bool | None:
+def is_tested_with(version: str, kubernetes: str) -> bool | None:
     """Whether this Cilium line is tested with this Kubernetes; None if we have no table for the line."""
     for known, (low, high) in TESTED.items():
         if parts(known)[:2] == parts(version)[:2]:
@@ -49,5 +49,5 @@ def propose(kubernetes: Iterable[str]) -> str:
     versions = [version for version in kubernetes if parts(version)[1]]
     return max(
         PROPOSED,
-        key=lambda release: (sum(bool(tested_with(release, version)) for version in versions), parts(release)),
+        key=lambda release: (sum(bool(is_tested_with(release, version)) for version in versions), parts(release)),
     )
