@@ -96,7 +96,7 @@ class Restarts:
                 if self.clock.now() > until:
                     raise StepFailed(
                         f"{owner} of {namespace} in {self.where} did not come back",
-                        f"{name} was restarted and no ready pod replaced it in 5 minutes; nothing further was restarted.",
+                        f"{name} was restarted and nothing ready replaced it in 5 minutes; nothing more was restarted.",
                         f"kubectl -n {namespace} describe pods says why. Then resume.",
                     )
                 await self.clock.sleep(_POLL)

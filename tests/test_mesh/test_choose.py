@@ -16,7 +16,7 @@ from mesh.model.cilium import Certificate, CiliumSettings, MeshCertificates
 from mesh.model.context import ContextRef, Provider, ServerVersion
 from mesh.model.kubernetes import Service
 from mesh.model.network import CloudNetwork
-from mesh.releases import at_least, parts, propose, is_tested_with
+from mesh.releases import at_least, is_tested_with, parts, propose
 from mesh.subject import OfCluster
 
 
