@@ -26,7 +26,7 @@ MAX_FILE, MAX_FUNCTION, MAX_FOLDER = 400, 50, 14
 BANNED_NAMES = re.compile(r"^_?(utils?|helpers?|managers?|common|misc)$")
 HEAVY = set("textual rich kubernetes boto3 botocore azure moto aiohttp yaml cryptography networkx".split())
 
-# The outermost edges, where anything at all may arrive: file -> how many. One that raises again is no edge and needs none.
+# The outermost edges, where anything at all may arrive: file -> how many. What raises again is clean-up, not an edge.
 BROAD_EXCEPTS = {
     "backends/lab/api/server.py": 1,
     "backends/lab/clouds/aws/gate.py": 1,

@@ -86,9 +86,11 @@ def daemon_set(name: str, labels: dict[str, str], image: str, more: dict[str, st
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
 
 
-def deployment(name: str, image: str, replicas: int = 1, namespace: str = "default") -> Object:
-    """A Deployment of pods with one container of the same name."""
-    labels = {"app": name}
+def deployment(
+    name: str, image: str, replicas: int = 1, namespace: str = "default", labels: dict[str, str] | None = None
+) -> Object:
+    """A Deployment of pods with one container of the same name; ``labels`` select them, by default ``app``."""
+    labels = labels or {"app": name}
     template = {"metadata": {"labels": labels}, "spec": _pod_spec(name, image)}
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     return {
@@ -133,5 +135,16 @@ def seed(plane: ControlPlane) -> None:
 def _fill(plane: ControlPlane, nodes: Sequence[Object], daemons: Sequence[Object]) -> None:
     plane.create("/api/v1/nodes", *nodes)
     plane.create("/apis/apps/v1/namespaces/kube-system/daemonsets", *daemons)
-    dns = deployment("coredns", "coredns:v1.12.4", 2, "kube-system")
+    dns = deployment("coredns", "coredns:v1.12.4", 2, "kube-system", {"k8s-app": "kube-dns"})
     plane.create("/apis/apps/v1/namespaces/kube-system/deployments", dns)
+
+
+def settled(plane: ControlPlane) -> bool:
+    """Whether the controllers did what they do with the first objects: accounts made, system pods running."""
+    account, _ = plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
+    _, pods = plane.request("GET", "/api/v1/namespaces/kube-system/pods")
+    phases = [pod["status"].get("phase") for pod in pods["items"]]
+    _, nodes = plane.request("GET", "/api/v1/nodes")
+    daemons = 2 if plane.context == EKS else 1
+    wanted = len(nodes["items"]) * daemons + 2 if nodes["items"] else 0
+    return account == 200 and phases == ["Running"] * wanted

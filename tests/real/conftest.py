@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.real import clusters
-from tests.real.control_plane import ControlPlane, start, write_kubeconfig
+from tests.real.control_plane import ControlPlane, start, wait_for, write_kubeconfig
+from tests.real.lab import Lab, lab_up
 from tests.real.programs import BIN, CHARTS, SERVERS, missing
 
 
@@ -64,9 +66,18 @@ def two_clusters(folder: Path) -> Iterator[Clusters]:
     )
     with ExitStack() as cleanup:
         start(planes, clusters.seed, cleanup)
+        for plane in planes:
+            wait_for(partial(clusters.settled, plane), 60, f"running system pods in {plane.context}", every=0.2)
         kubeconfig = folder / "kubeconfig"
         write_kubeconfig(kubeconfig, planes)
         yield Clusters(planes, kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def lab(folder: Path) -> Iterator[Lab]:
+    """A lab of an EKS and an AKS cluster without Cilium, as ``meshwright lab up`` starts it."""
+    with lab_up(folder / "lab", "--scenario", "fresh") as up:
+        yield up
 
 
 @pytest.fixture(scope="session")

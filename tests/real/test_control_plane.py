@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.real import clusters
+from tests.real.agents import answer_as
 from tests.real.conftest import Clusters
 from tests.real.control_plane import ControlPlane, wait_for
 from tests.real.programs import ROOT, Exited, Program
@@ -81,6 +82,16 @@ def test_exec_runs_a_program_of_this_machine(plane: ControlPlane, run: Kubectl, 
     plane.program("cilium-dbg", answer + "0\n")
     said = run("exec", "-i", client_pod, "--", "cilium-dbg", "status", stdin="in\n")
     assert said == "args: status, line: in\n"
+
+
+def test_an_agent_answers_as_one_that_was_recorded(
+    plane: ControlPlane, run: Kubectl, client_pod: str, tmp_path: Path
+) -> None:
+    (tmp_path / "status.json").write_text('{"cluster-mesh": {}}')
+    answer_as(plane, tmp_path)
+    assert run("exec", client_pod, "--", "cilium-dbg", "status", "-o", "json") == '{"cluster-mesh": {}}'
+    with pytest.raises(AssertionError, match='unknown command "status" for "cilium-health"'):
+        run("exec", client_pod, "--", "cilium-health", "status", "-o", "json")
 
 
 def test_logs_are_read_and_followed(plane: ControlPlane, run: Kubectl, client_pod: str) -> None:
