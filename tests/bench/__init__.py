@@ -1,0 +1,1 @@
+"""Benchmarks of the budgets, each as a ratio to a peer measured in the same run: ``make bench``."""

@@ -1,0 +1,56 @@
+"""Run all benchmarks, print the ratios, and fail where one is over its budget."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyperf
+
+from tests.bench import startup
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ("tests.bench.startup",)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A measured thing may take at most ``ratio`` times what its peer takes."""
+
+    name: str
+    peer: str
+    ratio: float
+
+
+BUDGETS = tuple(Budget(name, startup.PEER, 5.0) for name in startup.COMMANDS)
+
+
+def measured(module: str, folder: Path) -> Iterator[tuple[str, float]]:
+    """Run one module under pyperf: the name of each benchmark and its median in seconds."""
+    file = folder / f"{module}.json"
+    command = [sys.executable, "-m", module, "--quiet", "--fast", "--inherit-environ=PYTHONPATH,HOME", "-o", str(file)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    for benchmark in pyperf.BenchmarkSuite.load(str(file)):
+        yield benchmark.get_name(), benchmark.median()
+
+
+def main() -> int:
+    """Print one line for each budget; 1 if one is exceeded."""
+    with tempfile.TemporaryDirectory() as folder:
+        medians = {name: value for module in MODULES for name, value in measured(module, Path(folder))}
+    exceeded = 0
+    print(f"{'what':32}{'median':>12}{'ratio':>8}{'budget':>8}  peer")
+    for budget in BUDGETS:
+        ratio = medians[budget.name] / medians[budget.peer]
+        exceeded |= ratio > budget.ratio
+        verdict = "  over budget" if ratio > budget.ratio else ""
+        line = f"{budget.name:32}{medians[budget.name] * 1000:>9.1f} ms{ratio:>8.2f}{budget.ratio:>8.2f}"
+        print(f"{line}  {budget.peer} ({medians[budget.peer] * 1000:.1f} ms){verdict}")
+    return int(exceeded)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
