@@ -23,7 +23,6 @@ Finish: TypeAlias = Callable[[Object], None]
 Callback: TypeAlias = Callable[[str, Resource, Object], None]
 
 _T = TypeVar("_T")
-_SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -157,14 +156,15 @@ class ObjectStore:
     def create(self, resource: Resource, obj: Object, *, dry_run: bool = False, finish: Finish | None = None) -> Object:
         """Store a new object with defaults, uid, timestamps and allocated addresses; returns a copy.
 
-        ``finish`` is called with the complete object before it is stored; with ``dry_run`` nothing is stored.
+        ``finish`` is called with the defaulted object before the server adds its own part; with ``dry_run`` nothing is
+        stored.
         """
         new = copy_json(obj)
         meta = new.setdefault("metadata", {})
         new.setdefault("apiVersion", resource.api_version)
         new.setdefault("kind", resource.kind)
         if not meta.get("name") and meta.get("generateName"):
-            meta["name"] = meta["generateName"][:58] + "".join(self.rng.choices(_SUFFIX, k=5))
+            meta["name"] = meta["generateName"][:58] + self.allocator.suffix()
         if not resource.namespaced:
             meta.pop("namespace", None)
         else:
@@ -174,9 +174,10 @@ class ObjectStore:
         meta.setdefault("creationTimestamp", timestamp(self.now()))
         if resource.generation:
             meta.setdefault("generation", 1)
-        admission.prepare_create(self.allocator, resource, new)
+        admission.default(resource, new)
         if finish is not None:
             finish(new)
+        admission.admit(self.allocator, resource, new)
         if dry_run:
             admission.release(self.allocator, resource, new)
             return copy_json(new)

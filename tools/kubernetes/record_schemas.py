@@ -2,9 +2,14 @@
 
     record_schemas.py --kubectl KUBECTL --kubeconfig FILE --modules DIR --version v0.34.4
 
-``DIR`` holds the Go modules ``k8s.io/api@VERSION`` and ``k8s.io/apimachinery@VERSION`` (``go env GOMODCACHE``, or a folder
-that ``go mod download`` filled). Writes into ``backends/lab/storage/data``: ``schemas.json.xz`` (OpenAPI v3 components, by name), ``columns.json.xz``
-(table columns by kind) and ``wire.json.xz`` (protobuf messages: field number -> name, type, label).
+``DIR`` holds the Go modules ``k8s.io/api@VERSION`` and ``k8s.io/apimachinery@VERSION`` (``go env GOMODCACHE``, or a
+folder that ``go mod download`` filled). Writes into ``backends/lab/storage/data``:
+
+    schemas.json.xz  OpenAPI v3 components, by name
+    columns.json.xz  table columns, by kind
+    roles.json.xz    the roles and bindings that every API server makes for itself
+    wire.json.xz     protobuf messages: field number -> name, type, label
+
 All are derived from Kubernetes, Apache License 2.0.
 """
 
@@ -17,6 +22,7 @@ import ssl
 import subprocess
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,24 +52,10 @@ STRUCT = re.compile(r"^type (\w+) struct \{(.*?)^\}", re.MULTILINE | re.DOTALL)
 GO_FIELD = re.compile(r"^\t(?:(\w+)\s+)?(\S+)\s+`json:\"([^\"]*)\" protobuf:\"\w+,(\d+)", re.MULTILINE)
 
 
-def schemas(kubectl: str, kubeconfig: str) -> dict[str, Any]:
-    """Components of every group version that the lab serves."""
-    found: dict[str, Any] = {}
-    for group_version in GROUP_VERSIONS:
-        argv = [kubectl, "--kubeconfig", kubeconfig, "get", "--raw", f"/openapi/v3/{group_version}"]
-        found |= json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["components"]["schemas"]
-    return found
-
-
-def columns(kubectl: str, kubeconfig: str) -> dict[str, Any]:
-    """Table columns of every listable kind, by group and plural (``apps/daemonsets``)."""
-    server = json.loads(
-        subprocess.run(
-            [kubectl, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten", "-o", "json"],
-            check=True,
-            capture_output=True,
-        ).stdout
-    )
+def connection(kubectl: str, kubeconfig: str) -> Callable[[str, str], Any]:
+    """What gets a path of the API server as JSON, with the kubeconfig's client certificate."""
+    argv = [kubectl, "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten", "-o", "json"]
+    server = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
     cluster, user = server["clusters"][0]["cluster"], server["users"][0]["user"]
     context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
     with tempfile.NamedTemporaryFile(suffix=".pem") as pair:
@@ -76,13 +68,39 @@ def columns(kubectl: str, kubeconfig: str) -> dict[str, Any]:
         with urllib.request.urlopen(request, context=context) as answer:
             return json.load(answer)
 
+    return get
+
+
+def schemas(get: Callable[[str, str], Any]) -> dict[str, Any]:
+    """Components of every group version that the lab serves."""
     found: dict[str, Any] = {}
     for group_version in GROUP_VERSIONS:
-        for resource in get(f"/{group_version}")["resources"]:
+        found |= get(f"/openapi/v3/{group_version}", "application/json")["components"]["schemas"]
+    return found
+
+
+def columns(get: Callable[[str, str], Any]) -> dict[str, Any]:
+    """Table columns of every listable kind, by group and plural (``apps/daemonsets``)."""
+    found: dict[str, Any] = {}
+    for group_version in GROUP_VERSIONS:
+        for resource in get(f"/{group_version}", "application/json")["resources"]:
             if "list" in resource["verbs"]:
                 table = get(f"/{group_version}/{resource['name']}", "application/json;as=Table;v=v1;g=meta.k8s.io")
                 group = group_version.split("/")[1] if group_version.startswith("apis/") else ""
                 found[f"{group}/{resource['name']}"] = table["columnDefinitions"]
+    return found
+
+
+def roles(get: Callable[[str, str], Any]) -> dict[str, list[Any]]:
+    """The roles and bindings that every API server makes for itself, without what differs between servers."""
+    found: dict[str, list[Any]] = {}
+    for plural in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+        query = "labelSelector=kubernetes.io/bootstrapping%3Drbac-defaults"
+        items = get(f"/apis/rbac.authorization.k8s.io/v1/{plural}?{query}", "application/json")["items"]
+        kept = ("name", "namespace", "labels", "annotations")
+        for item in items:
+            item["metadata"] = {key: value for key, value in item["metadata"].items() if key in kept}
+        found[plural] = items
     return found
 
 
@@ -144,8 +162,10 @@ def main() -> None:
     parser.add_argument("--version", default="v0.34.4")
     options = parser.parse_args()
     DATA.mkdir(exist_ok=True)
-    write("schemas.json.xz", schemas(options.kubectl, options.kubeconfig))
-    write("columns.json.xz", columns(options.kubectl, options.kubeconfig))
+    get = connection(options.kubectl, options.kubeconfig)
+    write("schemas.json.xz", schemas(get))
+    write("columns.json.xz", columns(get))
+    write("roles.json.xz", roles(get))
     write("wire.json.xz", wire(options.modules, options.version))
 
 

@@ -34,8 +34,8 @@ class Context:
 
     @property
     def namespace(self) -> str | None:
-        """The namespace of the path; None where the request is about all of them."""
-        return self.info.namespace or None
+        """The namespace of the path; None where the request is about all of them, or about a namespace itself."""
+        return None if self.info.resource == "namespaces" else self.info.namespace or None
 
     def resource(self) -> Resource:
         """The kind that the path names. Raises ``ApiError`` 404 where the group serves no such kind."""

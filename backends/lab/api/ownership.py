@@ -60,8 +60,8 @@ def record_update(
     shape: Shape | None, old: Object | None, new: Object, manager: str, now: float, subresource: str = ""
 ) -> None:
     """Note in ``new`` that ``manager`` wrote what differs from ``old``; whoever had a changed field loses it."""
-    before = flatten(shape, old) if old is not None else {}
-    after = flatten(shape, new)
+    before = _countable(flatten(shape, old), subresource) if old is not None else {}
+    after = _countable(flatten(shape, new), subresource)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     removed = before.keys() - after.keys()
     entries = _entries(new)
@@ -77,6 +77,11 @@ def record_update(
         mine.fields |= changed
         mine.api_version, mine.time = new["apiVersion"], timestamp(now)
     _store(new, entries)
+
+
+def _countable(fields: dict[Path, Any], subresource: str) -> dict[Path, Any]:
+    """Without the status, which a write of the object itself does not touch."""
+    return fields if subresource else {path: value for path, value in fields.items() if path[0] != "f:status"}
 
 
 def applied(
@@ -100,6 +105,7 @@ def applied(
     others = [entry for entry in entries if entry is not mine]
     contested = {path for path, value in wanted.items() if path in held and held[path] != value}
     conflicts = [(entry, sorted(entry.fields & contested)) for entry in others if entry.fields & contested]
+    conflicts.sort(key=lambda found: f'{found[0].manager}"{found[0].operation}"{found[0].subresource}')
     if conflicts and not force:
         raise _conflict(conflicts)
     for entry, lost in conflicts:

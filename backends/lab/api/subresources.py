@@ -5,14 +5,14 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from backends.lab.api import answers, bodies, reading, writing
+from backends.lab.api import answers, bodies, ownership, reading, writing
 from backends.lab.api.context import Context
 from backends.lab.api.identity import Identity
 from backends.lab.objects import Object, Resource, timestamp
 from backends.lab.storage import patches
 from backends.lab.storage.resources import NAMESPACES, PODS, RESOURCES
 from backends.lab.storage.selectors import from_label_selector, labels_match
-from backends.lab.storage.status import ApiError, bad_request, method_not_allowed, no_such_resource
+from backends.lab.storage.status import ApiError, Cause, method_not_allowed, no_such_resource
 
 _SCALE: Final = "autoscaling/v1"
 
@@ -54,7 +54,12 @@ async def scale(context: Context, resource: Resource) -> web.Response:
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     new = {**old, "spec": {**old["spec"], "replicas": replicas}}
     new["metadata"] = {**old["metadata"], "resourceVersion": version}
-    stored = store.update(resource, new, dry_run=writing.dry_run(context))
+
+    def finish(final: Object) -> None:
+        shape = bodies.shape_of(context, resource)
+        ownership.record_update(shape, old, final, context.manager, store.now(), "scale")
+
+    stored = store.update(resource, new, dry_run=writing.dry_run(context), finish=finish)
     return answers.respond(context.request, _scale(stored))
 
 
@@ -134,7 +139,11 @@ async def token(context: Context, resource: Resource) -> web.Response:
     spec = (body.get("spec") if isinstance(body, dict) else None) or {}
     seconds = spec.get("expirationSeconds") or 3600
     if not isinstance(seconds, int) or seconds < 600:
-        raise bad_request("spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes")
+        text = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+        cause = Cause("FieldValueInvalid", text, "spec.expirationSeconds")
+        details = {"group": "authentication.k8s.io", "kind": "TokenRequest", "causes": [cause.json()]}
+        message = f'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: {text}'
+        raise ApiError(422, "Invalid", message, details)
     name, namespace = context.info.name, context.info.namespace
     ends = context.store.now() + seconds
     value = context.cluster.identities.issue(

@@ -2,17 +2,25 @@
 
 from typing import Any
 
-from backends.lab.storage import defaults, services, validation
+from backends.lab.storage import defaults, pod_defaults, services, validation
 from backends.lab.storage.allocation import Allocator
-from backends.lab.storage.resources import SECRETS, SERVICES, Resource
+from backends.lab.storage.resources import JOBS, PODS, SECRETS, SERVICES, Resource
 from backends.lab.storage.selectors import Object
 
 
-def prepare_create(allocator: Allocator, resource: Resource, obj: Object) -> None:
-    """Default, validate and allocate in place. Raises ``ApiError`` 422."""
+def default(resource: Resource, obj: Object) -> None:
+    """Fill in the fields of a new object that its client left out, in place."""
     if resource.key == SECRETS.key:
         defaults.string_data(obj)
     defaults.apply(resource, obj)
+
+
+def admit(allocator: Allocator, resource: Resource, obj: Object) -> None:
+    """Add what the server itself decides, validate and allocate, in place. Raises ``ApiError`` 422."""
+    if resource.key == PODS.key:
+        pod_defaults.admit(obj, allocator.suffix())
+    if resource.key == JOBS.key:
+        defaults.job_selector(obj)
     validation.check(resource, obj)
     if resource.key == SERVICES.key:
         services.allocate(allocator, resource, obj, None)

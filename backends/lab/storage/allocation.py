@@ -4,17 +4,22 @@ import ipaddress
 import random
 from typing import Any, Final
 
+_SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
 NODE_PORTS: Final = range(30000, 32768)
 
 
 class Allocator:
-    """Free service addresses of one CIDR and free node ports of 30000-32767, drawn by the seeded source."""
+    """Free service addresses of one CIDR, node ports of 30000-32767 and name suffixes, drawn by a seeded source."""
 
     def __init__(self, service_cidr: str, rng: random.Random) -> None:
         self.network = ipaddress.IPv4Network(service_cidr)
         self._rng = rng
         self._addresses: set[str] = set()
         self._ports: set[tuple[str, int]] = set()
+
+    def suffix(self) -> str:
+        """Five characters for a generated name."""
+        return "".join(self._rng.choices(_SUFFIX, k=5))
 
     def take_address(self, wanted: str | None = None) -> str:
         """Reserve ``wanted`` or a free address. Raises ``ValueError`` with the server's complaint."""

@@ -1,23 +1,42 @@
 """What every new cluster holds before anything is installed: namespaces, the ``kubernetes`` Service, default RBAC."""
 
+import functools
 import ipaddress
+import lzma
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from backends.lab.storage.resources import NAMESPACES, RESOURCES, SERVICES
+import msgspec
+
+from backends.lab.storage.resources import CONFIGMAPS, NAMESPACES, RESOURCES, SERVICES, Resource
+from backends.lab.storage.selectors import Object
 
 if TYPE_CHECKING:
     from backends.lab.cluster import LabCluster
 
 _RBAC: Final = "rbac.authorization.k8s.io"
-_BOOTSTRAP_LABELS: Final = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+_ACCOUNTS: Final = RESOURCES["", "serviceaccounts"]
+_BUNDLE_NOTE: Final = {
+    "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using "
+    "internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across "
+    "distributions of Kubernetes clusters."
+}
 
 
 def base_objects(cluster: "LabCluster") -> None:
-    """Create them in the cluster's store."""
+    """Create them in the cluster's store; later namespaces get the account and CA bundle that each one has."""
     store = cluster.objects
+
+    def furnish(kind: str, resource: Resource, obj: Object) -> None:
+        if kind == "ADDED" and resource.key == NAMESPACES.key:
+            name = obj["metadata"]["name"]
+            store.create(_ACCOUNTS, {"metadata": {"name": "default", "namespace": name}})
+            meta = {"name": "kube-root-ca.crt", "namespace": name, "annotations": _BUNDLE_NOTE}
+            store.create(CONFIGMAPS, {"metadata": meta, "data": {"ca.crt": cluster.authority.pem.decode()}})
+
+    store.subscribe(furnish)
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
         store.create(NAMESPACES, {"metadata": {"name": name}})
-        store.create(RESOURCES["", "serviceaccounts"], {"metadata": {"name": "default", "namespace": name}})
     first = str(ipaddress.IPv4Network(cluster.service_cidr)[1])
     store.create(
         SERVICES,
@@ -36,60 +55,14 @@ def base_objects(cluster: "LabCluster") -> None:
     _default_roles(cluster)
 
 
-def _rule(verbs: str, groups: str = "", resources: str = "", urls: str = "") -> dict[str, Any]:
-    if urls:
-        return {"nonResourceURLs": urls.split(), "verbs": verbs.split()}
-    return {
-        "apiGroups": ["" if group == "core" else group for group in groups.split()],
-        "resources": resources.split(),
-        "verbs": verbs.split(),
-    }
-
-
-_ROLES: Final[dict[str, list[dict[str, Any]]]] = {
-    "cluster-admin": [_rule("*", "*", "*"), _rule("*", urls="*")],
-    "system:basic-user": [
-        _rule("create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"),
-        _rule("create", "authentication.k8s.io", "selfsubjectreviews"),
-    ],
-    "system:discovery": [
-        _rule("get", urls="/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/")
-    ],
-    "system:public-info-viewer": [_rule("get", urls="/healthz /livez /readyz /version /version/")],
-    "view": [
-        _rule(
-            "get list watch",
-            "core",
-            "configmaps endpoints events limitranges namespaces persistentvolumeclaims pods pods/log pods/status "
-            "replicationcontrollers resourcequotas serviceaccounts services",
-        ),
-        _rule("get list watch", "apps", "daemonsets deployments deployments/scale replicasets statefulsets"),
-        _rule("get list watch", "batch", "cronjobs jobs"),
-        _rule("get list watch", "autoscaling", "horizontalpodautoscalers"),
-        _rule("get list watch", "discovery.k8s.io", "endpointslices"),
-        _rule("get list watch", "networking.k8s.io", "ingresses networkpolicies"),
-        _rule("get list watch", "policy", "poddisruptionbudgets"),
-    ],
-}
-_BINDINGS: Final = {
-    "cluster-admin": ("cluster-admin", ["system:masters"]),
-    "system:basic-user": ("system:basic-user", ["system:authenticated"]),
-    "system:discovery": ("system:discovery", ["system:authenticated"]),
-    "system:public-info-viewer": ("system:public-info-viewer", ["system:authenticated", "system:unauthenticated"]),
-}
+@functools.cache
+def _recorded() -> dict[str, list[dict[str, Any]]]:
+    path = Path(__file__).parent / "data" / "roles.json.xz"
+    loaded: dict[str, list[dict[str, Any]]] = msgspec.json.decode(lzma.decompress(path.read_bytes()))
+    return loaded
 
 
 def _default_roles(cluster: "LabCluster") -> None:
-    roles, bindings = RESOURCES[_RBAC, "clusterroles"], RESOURCES[_RBAC, "clusterrolebindings"]
-    for name, rules in _ROLES.items():
-        meta = {"name": name, "labels": _BOOTSTRAP_LABELS}
-        cluster.objects.create(roles, {"metadata": meta, "rules": rules})
-    for name, (role, groups) in _BINDINGS.items():
-        cluster.objects.create(
-            bindings,
-            {
-                "metadata": {"name": name, "labels": _BOOTSTRAP_LABELS},
-                "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
-                "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": group} for group in groups],
-            },
-        )
+    for plural, objects in _recorded().items():
+        for obj in objects:
+            cluster.objects.create(RESOURCES[_RBAC, plural], obj)

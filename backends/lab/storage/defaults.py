@@ -132,29 +132,36 @@ def _statefulset(obj: Object) -> None:
 def _job_spec(spec: Spec) -> None:
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
-    _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=None)
-    if spec["manualSelector"] is None:
-        del spec["manualSelector"]
+    _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=False)
     _fill(spec, podReplacementPolicy="TerminatingOrFailed")
 
 
 def _job(obj: Object) -> None:
     spec = _spec(obj)
     _job_spec(spec)
-    meta = obj["metadata"]
-    body = spec.setdefault("template", {})
-    inner = body.setdefault("metadata", {})
-    if not spec.get("manualSelector") and meta.get("uid") and not spec.get("selector"):
-        owned = {
-            "batch.kubernetes.io/controller-uid": meta["uid"],
-            "batch.kubernetes.io/job-name": meta["name"],
-            "controller-uid": meta["uid"],
-            "job-name": meta["name"],
-        }
-        inner["labels"] = {**(inner.get("labels") or {}), **owned}
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": meta["uid"]}}
     template(spec)
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
     obj.setdefault("status", {})
+
+
+def job_selector(obj: Object) -> None:
+    """Select a new Job's own pods by its uid, unless its client chose a selector."""
+    spec, meta = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector") or spec.get("selector"):
+        return
+    owned = {
+        "batch.kubernetes.io/controller-uid": meta["uid"],
+        "batch.kubernetes.io/job-name": meta["name"],
+        "controller-uid": meta["uid"],
+        "job-name": meta["name"],
+    }
+    inner = spec.setdefault("template", {}).setdefault("metadata", {})
+    inner["labels"] = {**(inner.get("labels") or {}), **owned}
+    if not meta.get("labels"):
+        meta["labels"] = dict(inner["labels"])
+    spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": meta["uid"]}}
 
 
 def _cronjob(obj: Object) -> None:

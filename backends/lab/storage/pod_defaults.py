@@ -22,18 +22,31 @@ def template(spec: Spec) -> None:
 
 
 def pod(obj: Object) -> None:
-    """Default a pod in place, with what the admission chain of every cluster adds."""
+    """Default a pod in place."""
     spec = obj["spec"] = obj.get("spec") or {}
     pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    for container in _containers(spec):
+        limits = container["resources"].get("limits")
+        if limits:
+            container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
+        for port in container.get("ports") or ():
+            if spec.get("hostNetwork"):
+                port.setdefault("hostPort", port.get("containerPort"))
+    status = obj["status"] = obj.get("status") or {}
+    status.setdefault("phase", "Pending")
+    status.setdefault("qosClass", quality(spec))
+
+
+def admit(obj: Object, suffix: str) -> None:
+    """What the admission chain of every cluster adds to a new pod: account and token, priority, tolerations."""
+    spec = obj["spec"]
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", _PRIORITIES.get(spec.get("priorityClassName", ""), 0))
     account = spec.get("serviceAccountName") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = account
     _tolerations(spec)
-    status = obj["status"] = obj.get("status") or {}
-    status.setdefault("phase", "Pending")
-    status.setdefault("qosClass", quality(spec))
+    _mount_token(spec, suffix)
 
 
 def pod_spec(spec: Spec) -> None:
@@ -48,17 +61,19 @@ def pod_spec(spec: Spec) -> None:
         spec["serviceAccount"] = spec["serviceAccountName"]
     elif spec.get("serviceAccount") and not spec.get("serviceAccountName"):
         spec["serviceAccountName"] = spec["serviceAccount"]
-    host = bool(spec.get("hostNetwork"))
-    for field in ("initContainers", "containers"):
-        for container in spec.get(field) or ():
-            if isinstance(container, dict):
-                _container(container, host)
+    for container in _containers(spec):
+        _container(container)
     for volume in spec.get("volumes") or ():
         if isinstance(volume, dict):
             _volume(volume)
 
 
-def _container(container: Spec, host_network: bool) -> None:
+def _containers(spec: Spec) -> list[Spec]:
+    listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    return [container for container in listed if isinstance(container, dict)]
+
+
+def _container(container: Spec) -> None:
     image = str(container.get("image", ""))
     if not container.get("imagePullPolicy"):
         container["imagePullPolicy"] = "Always" if _floats(image) else "IfNotPresent"
@@ -66,13 +81,8 @@ def _container(container: Spec, host_network: bool) -> None:
     container.setdefault("terminationMessagePolicy", "File")
     if container.get("resources") is None:
         container["resources"] = {}
-    limits = container["resources"].get("limits")
-    if limits:
-        container["resources"]["requests"] = {**limits, **(container["resources"].get("requests") or {})}
     for port in container.get("ports") or ():
         port.setdefault("protocol", "TCP")
-        if host_network and not port.get("hostPort"):
-            port["hostPort"] = port.get("containerPort")
     for variable in container.get("env") or ():
         reference = (variable.get("valueFrom") or {}).get("fieldRef")
         if reference is not None:
@@ -113,6 +123,32 @@ def _volume(volume: Spec) -> None:
     for part in (volume.get("projected") or {}).get("sources") or ():
         if isinstance(part.get("serviceAccountToken"), dict):
             part["serviceAccountToken"].setdefault("expirationSeconds", 3600)
+
+
+def _mount_token(spec: Spec, suffix: str) -> None:
+    """The volume with the service account's token, unless the pod declines or has one."""
+    containers = _containers(spec)
+    if spec.get("automountServiceAccountToken") is False:
+        return
+    name = f"kube-api-access-{suffix}"
+    wanting = [
+        one
+        for one in containers
+        if all(mount.get("mountPath") != TOKEN_PATH for mount in one.get("volumeMounts") or ())
+    ]
+    if not wanting:
+        return
+    for container in wanting:
+        mount = {"mountPath": TOKEN_PATH, "name": name, "readOnly": True}
+        container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
+    field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+    sources: list[Spec] = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}},
+        {"downwardAPI": {"items": [{"fieldRef": field, "path": "namespace"}]}},
+    ]
+    volume = {"name": name, "projected": {"defaultMode": 420, "sources": sources}}
+    spec["volumes"] = [*(spec.get("volumes") or ()), volume]
 
 
 def _tolerations(spec: Spec) -> None:
