@@ -131,3 +131,14 @@ _PRIVATE: Final = ranges(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.
 def is_private(text: str) -> bool:
     """Whether all of it is RFC 1918, shared (RFC 6598) or unique local (RFC 4193) space. Raises ``AddressError``."""
     return covers(_PRIVATE, (interval(text),))
+
+
+def free_block(taken: Ranges) -> str:
+    """A private /16 that meets none of the taken addresses, for a proposal; "" when there is none."""
+    for block in (
+        *(f"10.{n}.0.0/16" for n in (*range(120, 256), *range(120))),
+        *(f"172.{n}.0.0/16" for n in range(16, 32)),
+    ):
+        if not overlap(ranges((block,)), taken):
+            return block
+    return ""

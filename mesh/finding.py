@@ -196,4 +196,5 @@ class Check(Struct, frozen=True):
     gates: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     defeaters: tuple[str, ...] = ()
+    answers_for: tuple[str, ...] = ()
     since: str = "0.1"

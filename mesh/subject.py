@@ -80,7 +80,12 @@ def pair(a: str, b: str) -> OfPair:
 
 
 def related(one: Subject, other: Subject) -> bool:
-    """Whether a gate or cause on ``one`` bears on ``other``: equal, mesh-wide, or a cluster in common."""
+    """Whether a gate or cause on ``one`` bears on ``other``: equal, mesh-wide, or a cluster in common.
+
+    Two Services bear on each other only when they are the same; two directed pairs only in the same direction.
+    """
+    if isinstance(one, OfService) and isinstance(other, OfService):
+        return one == other
     if one == other or isinstance(one, OfMesh | OfService) or isinstance(other, OfMesh | OfService):
         return True
     if isinstance(one, OfPair) and isinstance(other, OfPair):

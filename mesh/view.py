@@ -6,11 +6,14 @@ from typing import Any
 from msgspec import Struct
 
 from mesh import catalogue
-from mesh.excerpt import excerpt
+from mesh.excerpt import LIMIT, excerpt
 from mesh.facts import Fact, FactKey, FactName, FactStore, Known, Origin, Reason, Source, Unknown, V
 from mesh.finding import Command, EvidenceRef, Missing
+from mesh.model.cilium import CiliumSettings
 from mesh.model.context import ContextRef
+from mesh.model.network import CloudIdentity
 from mesh.subject import MESH, OfCluster, Subject
+from mesh.text import one_line
 
 
 class NeedFact(Exception):
@@ -132,6 +135,10 @@ class View:
         """The time of judging, epoch seconds. Raises ``NeedFact``."""
         return self.fact(catalogue.NOW, MESH)
 
+    def aside(self) -> "View":
+        """A view of the same facts whose reads are no evidence: for what a remedy looks up, never for a verdict."""
+        return View(self._reading, self._declared, self.clusters)
+
     def context(self, cluster: str) -> ContextRef:
         """The context of a cluster, for commands; a name is no evidence, so reading it needs no declaration."""
         fact = self._reading.entry(catalogue.CONTEXT, OfCluster(cluster)).fact
@@ -142,6 +149,21 @@ class View:
         ref = self.context(cluster)
         file = ("--kubeconfig", ref.file) if ref.file and ref.key != ref.context and ref.key.endswith(")") else ()
         return Command(("kubectl", *file, "--context", ref.context, *words), cluster)
+
+    def cloud(self, cluster: str) -> CloudIdentity | None:
+        """Where the cluster is in its cloud, for commands; as with ``context``, no evidence."""
+        fact = self._reading.entry(catalogue.CLOUD, OfCluster(cluster)).fact
+        return fact.value if isinstance(fact, Known) else None
+
+    def note(self, name: FactName[Any], cluster: str, text: str, state: str = "") -> EvidenceRef:
+        """A line of evidence in the check's own words, with source and age of the fact it was read from."""
+        subject = OfCluster(cluster)
+        fact = self._reading.entry(name, subject).fact
+        key = FactKey(name.name, subject)
+        if not isinstance(fact, Known):
+            return EvidenceRef(key, one_line(text, LIMIT), state=state)
+        source = fact.source
+        return EvidenceRef(key, one_line(text, LIMIT), str(source), fact.observed_at, source.origin, state)
 
     def others(self, cluster: str) -> tuple[str, ...]:
         """All members but this one."""
@@ -159,6 +181,15 @@ class View:
     def evidence(self) -> tuple[EvidenceRef, ...]:
         """A quotation of every known fact read so far, in the order of reading."""
         return tuple(entry.evidence for entry in self._used.values() if entry.evidence is not None)
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """Every fact that was looked at and is not known."""
+        return tuple(
+            Missing(FactKey(name, subject), entry.fact.reason, entry.fact.detail, entry.fact.lift)
+            for (name, subject), entry in self._used.items()
+            if isinstance(entry.fact, Unknown)
+        )
 
     @property
     def rests_on_goal(self) -> bool:
@@ -205,6 +236,34 @@ def _kleene(thunks: Iterable[Callable[[], bool]], decisive: bool) -> bool:
     if missing:
         raise NeedFact(tuple(missing.values()))
     return not decisive
+
+
+def without_cilium(view: View, *clusters: str) -> str:
+    """Why a check of Cilium's settings does not apply: Cilium is absent and no goal is set. Raises ``NeedFact``."""
+    absent = [cluster for cluster, settings in view.every(catalogue.SETTINGS, clusters).items() if settings is None]
+    return f"Cilium is not installed in {', '.join(absent)} and no join is planned" if absent else ""
+
+
+def settings_of(view: View, cluster: str) -> CiliumSettings:
+    """Cilium's settings, in force or planned, where ``without_cilium`` was asked before. Raises ``NeedFact``."""
+    settings = view.of(catalogue.SETTINGS, cluster)
+    if settings is None:
+        raise LookupError(f"Cilium is not installed in {cluster}")
+    return settings
+
+
+def in_force(view: View, cluster: str) -> bool:
+    """Whether Cilium runs in the cluster now, not only by plan. Raises ``NeedFact``."""
+    return view.of(catalogue.SETTINGS, cluster) is not None and not view.planned(catalogue.SETTINGS, cluster)
+
+
+def attempt(thunk: Callable[[], V], missing: list[Missing]) -> V | None:
+    """What the thunk yields, or None with what it needs noted: for verdicts that one part alone may decide."""
+    try:
+        return thunk()
+    except NeedFact as need:
+        missing += need.missing
+        return None
 
 
 def _missing(name: FactName[Any], subject: Subject, fact: Unknown) -> Missing:

@@ -45,9 +45,9 @@ class FirewallRule(Struct, frozen=True, order=True):
     ``esp``, another protocol's number, or ``*``. Ports are destination ports, inclusive (0-65535 = all; for ICMP the
     type in ``from_port``, -1 = any). ``sources`` and ``destinations`` are CIDRs; ``peers`` are what is not an address
     at the far end (source of an ``in`` rule, destination of an ``out`` rule): group ids, service tags, prefix lists not
-    expanded. A far end with neither CIDR nor peer is any address, and so is an empty near end. ``source_ports`` other
-    than all narrows a rule to a part of a flow. AWS rules have priority 0 and allow only. A rule with several port
-    ranges becomes several of one id and priority.
+    expanded. A far end with neither CIDR nor peer is any address (in a security group: none), an empty near end any.
+    ``source_ports`` other than all narrows a rule to a part of a flow. AWS rules have priority 0 and allow only. A rule
+    with several port ranges becomes several of one id and priority.
     """
 
     id: str

@@ -68,9 +68,9 @@ class SideVerdict(Struct, frozen=True):
 
 
 class Far(Struct, frozen=True):
-    """The other end: its addresses by the set of groups they are in, its subnets, and its network's id."""
+    """The other end: addresses by the set of groups they are in (None = not known), subnets, network's id."""
 
-    classes: tuple[tuple[frozenset[str], Ranges], ...]
+    classes: tuple[tuple[frozenset[str] | None, Ranges], ...]
     subnets: Ranges = NOTHING
     network: str = ""
 
@@ -80,16 +80,20 @@ class Far(Struct, frozen=True):
         return union(*(addresses for _, addresses in self.classes))
 
 
-def far_of(guard: Guard, subnets: Iterable[str] = ()) -> Far:
-    """A cluster's nodes as the far end of a flow; without nodes, its subnets stand for them."""
-    by_groups: dict[frozenset[str], list[str]] = {}
-    for node in guard.nodes:
-        by_groups.setdefault(_groups_of(guard.firewall, node.name), []).extend(node.internal_ips)
+def far_of(nodes: Sequence[Node], firewall: Firewall | None, subnets: Iterable[str] = (), network: str = "") -> Far:
+    """A cluster's nodes as the far end of a flow; without nodes, its subnets stand for them.
+
+    ``firewall`` None = it is not known which groups the nodes are in.
+    """
     whole = ranges(tuple(subnets))
-    classes = tuple(
-        (groups, ranges(tuple(ips))) for groups, ips in sorted(by_groups.items(), key=lambda i: sorted(i[0]))
-    )
-    return Far(classes or ((frozenset(), whole),), whole, guard.network)
+    every = tuple(address for node in nodes for address in node.internal_ips)
+    if firewall is None or not every:
+        return Far(((frozenset() if firewall else None, ranges(every) or whole),), whole, network)
+    by_groups: dict[frozenset[str], list[str]] = {}
+    for node in nodes:
+        by_groups.setdefault(_groups_of(firewall, node.name), []).extend(node.internal_ips)
+    kept = sorted(by_groups.items(), key=lambda item: sorted(item[0]))
+    return Far(tuple((groups, ranges(tuple(addresses))) for groups, addresses in kept), whole, network)
 
 
 def far_at(addresses: Iterable[str], groups: Iterable[str] = (), network: str = "") -> Far:
@@ -99,7 +103,7 @@ def far_at(addresses: Iterable[str], groups: Iterable[str] = (), network: str = 
 
 def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdict:
     """One end of the flow at ``guard``'s nodes, for every far-end address and for the subnets behind them."""
-    closed: dict[str, Closed] = {}
+    closed: dict[tuple[str, str], Closed] = {}
     unsure: dict[str, Unsure] = {}
     by: dict[str, None] = {}
     later: Ranges = NOTHING
@@ -116,14 +120,15 @@ def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdic
             judged = judge_interface(groups, direction, flow, end, near, unread)
             by.update((_words(rule), None) for rule in judged.by if rule.allow)
             for item in _closed(guard, groups, direction, flow, end, near, judged, names):
-                closed[item.group.id] = _merge(closed.get(item.group.id), item)
+                place = (item.group.id, item.group.resource_id)
+                closed[place] = _merge(closed.get(place), item)
             if judged.unsure:
                 why = _why_unsure(groups, direction, guard.firewall)
                 unsure.setdefault(groups[0].id, Unsure(guard.cluster, groups[0].id, why))
         rest = minus(far.subnets, far.addresses)
         if rest:
             later = union(later, judge_interface(groups, direction, flow, FarEnd(rest), near, unread).denied)
-    found = tuple(closed[key] for key in sorted(closed))
+    found = tuple(closed[place] for place in sorted(closed))
     return SideVerdict(
         guard.cluster, direction, flow, found, tuple(unsure.values()), tuple(by)[:4], cidrs(later)[:8], len(guard.nodes)
     )
@@ -144,13 +149,13 @@ def _groups_of(firewall: Firewall, node: str) -> frozenset[str]:
 
 def _classes(guard: Guard, direction: str) -> list[tuple[list[FirewallGroup], list[Node], Ranges]]:
     """Nodes that the same groups stand on; one by one where a rule narrows the near end."""
-    by_groups: dict[tuple[str, ...], list[Node]] = {}
+    by_groups: dict[tuple[int, ...], list[Node]] = {}
     for node in guard.nodes:
-        by_groups.setdefault(tuple(sorted(_groups_of(guard.firewall, node.name))), []).append(node)
-    groups = {group.id: group for group in guard.firewall.groups}
+        standing = (place for place, group in enumerate(guard.firewall.groups) if node.name in group.nodes)
+        by_groups.setdefault(tuple(standing), []).append(node)
     found: list[tuple[list[FirewallGroup], list[Node], Ranges]] = []
-    for ids, nodes in sorted(by_groups.items()):
-        members = [groups[name] for name in ids]
+    for places, nodes in sorted(by_groups.items()):
+        members = [guard.firewall.groups[place] for place in places]
         if any(_narrows(rule, direction) for group in members for rule in group.rules):
             found += ((members, [node], ranges(node.internal_ips)) for node in nodes)
         else:

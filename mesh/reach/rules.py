@@ -53,11 +53,12 @@ class FarEnd(Struct, frozen=True):
     """Who is at the other end: addresses, and the security groups they are in.
 
     ``same_network`` tells whether they share the VPC: there a rule that names a group matches its members; elsewhere
-    that depends on how the networks are joined, and addresses behind a VPN it never matches.
+    that depends on how the networks are joined, and addresses behind a VPN it never matches. ``groups`` None = not
+    known.
     """
 
     addresses: Ranges
-    groups: frozenset[str] = frozenset()
+    groups: frozenset[str] | None = frozenset()
     same_network: bool = False
 
 
@@ -202,7 +203,8 @@ def _port_fits(rule: FirewallRule, flow: Flow, any_protocol: bool = False) -> bo
 def _far_addresses(rule: FirewallRule, group: FirewallGroup, far: FarEnd) -> tuple[Ranges, Ranges]:
     texts = rule.sources if rule.direction == IN else rule.destinations
     if not texts and not rule.peers:
-        return far.addresses, NOTHING
+        # A security group's rule always names its far end: nothing left of it is an empty prefix list.
+        return (NOTHING if group.kind == "sg" else far.addresses), NOTHING
     sure = overlap(far.addresses, ranges(texts))
     maybe: Ranges = NOTHING
     for peer in rule.peers:
@@ -218,9 +220,9 @@ def _peer_addresses(peer: str, group: FirewallGroup, far: FarEnd) -> tuple[Range
             return overlap(far.addresses, ranges(prefixes)), NOTHING
         return NOTHING, far.addresses
     if peer.startswith("sg-"):
-        if peer not in far.groups:
+        if far.groups is not None and peer not in far.groups:
             return NOTHING, NOTHING
-        return (far.addresses, NOTHING) if far.same_network else (NOTHING, far.addresses)
+        return (far.addresses, NOTHING) if far.same_network and far.groups is not None else (NOTHING, far.addresses)
     if peer in ("*", "Any"):
         return far.addresses, NOTHING
     if peer == "Internet" and group.tag_prefixes.get("VirtualNetwork") is not None:

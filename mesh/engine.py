@@ -1,0 +1,216 @@
+"""Run checks over facts: exactly one finding per check and subject, gates first, unknown never green (§2.3, §2.4)."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+from itertools import combinations, permutations
+from typing import Final
+
+from msgspec import Struct
+
+from mesh import catalogue
+from mesh.addresses import AddressError
+from mesh.checks import ALL_CHECKS
+from mesh.events import Event, FindingChanged
+from mesh.facts import FactKey, FactStore, Known, Reason
+from mesh.finding import Check, Finding, Missing, Scope, State, Verdict
+from mesh.model.kubernetes import Service
+from mesh.relation import Index
+from mesh.subject import MESH, OfCluster, OfPair, OfService, Subject
+from mesh.text import one_line
+from mesh.view import NeedFact, Reading, View
+
+SATISFIES: Final = frozenset((State.PASS, State.INFO, State.WARN, State.NOT_APPLICABLE))
+_MESH_PREFIXES: Final = ("service.cilium.io/", "io.cilium/")
+
+
+class Order(Struct, frozen=True):
+    """Checks so that whatever one leans on comes before it, and which checks answer for a missing fact."""
+
+    checks: tuple[Check, ...]
+    answering: dict[str, tuple[str, ...]]
+
+
+def sequence(checks: Iterable[Check]) -> Order:
+    """Order checks by layer, and by their gates and causes within one.
+
+    Raises ``ValueError`` for a code used twice, an edge to an unknown code or a higher layer, or a cycle.
+    """
+    by_code: dict[str, Check] = {}
+    for check in checks:
+        if check.code in by_code:
+            raise ValueError(f"{check.code} is used twice")
+        by_code[check.code] = check
+    for check in by_code.values():
+        for other in (*check.gates, *check.causes):
+            if other not in by_code:
+                raise ValueError(f"{check.code} leans on {other}, which does not exist")
+            if by_code[other].layer > check.layer:
+                raise ValueError(f"{check.code} of layer {check.layer} leans on {other} of a higher layer")
+    graph = {code: sorted((*check.gates, *check.causes)) for code, check in sorted(by_code.items())}
+    try:
+        place = {code: number for number, code in enumerate(TopologicalSorter(graph).static_order())}
+    except CycleError as error:
+        raise ValueError(f"checks lean on each other in a circle: {' → '.join(error.args[1])}") from error
+    ordered = sorted(by_code.values(), key=lambda check: (check.layer, place[check.code]))
+    answering: dict[str, tuple[str, ...]] = {}
+    for check in ordered:
+        for name in check.answers_for:
+            answering[name] = (*answering.get(name, ()), check.code)
+    return Order(tuple(ordered), answering)
+
+
+_ALL: Final = sequence(ALL_CHECKS)
+
+
+def evaluate(
+    store: FactStore,
+    clusters: Sequence[str],
+    checks: Iterable[Check] | None = None,
+    emit: Callable[[Event], None] | None = None,
+) -> tuple[Finding, ...]:
+    """Judge the facts of these clusters: one finding per check and subject in its scope, by layer, code and subject.
+
+    ``emit`` gets each finding as it is made, causes before what they cause. Never raises for what a check's body does.
+    """
+    order = _ALL if checks is None or checks is ALL_CHECKS else sequence(checks)
+    run = _Run(store, tuple(sorted(set(clusters))), order)
+    findings: list[Finding] = []
+    for check in order.checks:
+        for finding in run.of(check):
+            findings.append(finding)
+            if emit is not None:
+                emit(FindingChanged(finding))
+    findings.sort(key=lambda finding: (finding.layer, finding.code))
+    return tuple(findings)
+
+
+class _Run:
+    """One evaluation: the facts as prepared, the subjects, and which findings do not satisfy a gate."""
+
+    def __init__(self, store: FactStore, clusters: tuple[str, ...], order: Order) -> None:
+        self.reading = Reading(store)
+        self.clusters = clusters
+        self.answering = order.answering
+        self.unmet = Index()
+        self.services, self.unlisted = _services(self.reading, clusters)
+        self.subjects: dict[Scope, tuple[Subject, ...]] = {
+            Scope.MESH: (MESH,),
+            Scope.CLUSTER: tuple(OfCluster(cluster) for cluster in clusters),
+            Scope.PAIR: tuple(OfPair(a, b) for a, b in combinations(clusters, 2)),
+            Scope.DIRECTED: tuple(OfPair(a, b, directed=True) for a, b in permutations(clusters, 2)),
+            Scope.SERVICE: self.services,
+        }
+
+    def of(self, check: Check) -> Iterator[Finding]:
+        """Every finding of a check."""
+        declared = frozenset((*check.inputs, *check.defeaters))
+        for subject in self.subjects[check.scope]:
+            yield self._note(self._judge(check, subject, declared))
+        if check.scope is Scope.SERVICE and self.unlisted:
+            # Services that were not read may be global: their findings must not be missed silently.
+            unlisted = NeedFact(self.unlisted)
+            yield self._note(self._gated(check, MESH) or self._unknown(check, MESH, unlisted, None))
+
+    def _note(self, finding: Finding) -> Finding:
+        if finding.state not in SATISFIES:
+            self.unmet.add(finding)
+        return finding
+
+    def _judge(self, check: Check, subject: Subject, declared: frozenset[str]) -> Finding:
+        blocked = self._gated(check, subject)
+        if blocked is not None:
+            return blocked
+        view = View(self.reading, declared, self.clusters)
+        try:
+            reason = check.applies(view, subject) if check.applies is not None else ""
+            verdict = Verdict(State.NOT_APPLICABLE, {"reason": reason}) if reason else check.body(view, subject)
+        except NeedFact as need:
+            return self._unknown(check, subject, need, view)
+        except AddressError as error:
+            return _made(check, subject, Verdict(State.UNKNOWN, {"detail": str(error)}, "invalid"), view)
+        except Exception as error:  # a check that raises is a fault of ours and shown as such, the others stand
+            detail = one_line(f"{type(error).__name__}: {error}", 200)
+            return _made(check, subject, Verdict(State.ERROR, {"detail": detail}), view)
+        return _made(check, subject, verdict, view)
+
+    def _gated(self, check: Check, subject: Subject) -> Finding | None:
+        if not check.gates or self.unmet.empty:
+            return None
+        found = [finding for gate in check.gates for finding in self.unmet.related(gate, subject)]
+        if not found:
+            return None
+        return _blocked(check, subject, found)
+
+    def _unknown(self, check: Check, subject: Subject, need: NeedFact, view: View | None) -> Finding:
+        gates: list[Finding] = []
+        for missing in need.missing:
+            found = self._answering(check, missing)
+            if not found:
+                gates.clear()
+                break
+            gates += found
+        if gates:
+            return _blocked(check, subject, gates, need.missing)
+        evidence = view.evidence if view else ()
+        planned = view.rests_on_goal if view else False
+        return Finding(
+            check.code,
+            subject,
+            State.UNKNOWN,
+            check.severity,
+            check.layer,
+            evidence=evidence,
+            missing=need.missing,
+            planned=planned,
+        )
+
+    def _answering(self, check: Check, missing: Missing) -> list[Finding]:
+        """Unsatisfied findings that account for a missing fact: a right that is lacking, or the same fact unread."""
+        return [
+            finding
+            for code in self.answering.get(missing.key.name, ())
+            if code != check.code
+            for finding in self.unmet.related(code, missing.key.subject)
+            if missing.reason is Reason.FORBIDDEN or any(item.key == missing.key for item in finding.missing)
+        ]
+
+
+def _services(reading: Reading, clusters: tuple[str, ...]) -> tuple[tuple[OfService, ...], tuple[Missing, ...]]:
+    """Names of the Services that are global, or try to be, in any cluster; and the lists that could not be read."""
+    names: set[OfService] = set()
+    missing: list[Missing] = []
+    for cluster in clusters:
+        got = reading.entry(catalogue.SERVICES, OfCluster(cluster)).fact
+        if isinstance(got, Known):
+            names.update(OfService(item.namespace, item.name) for item in got.value if _of_mesh(item))
+        else:
+            key = FactKey(catalogue.SERVICES.name, OfCluster(cluster))
+            missing.append(Missing(key, got.reason, got.detail, got.lift))
+    return tuple(sorted(names)), tuple(missing)
+
+
+def _of_mesh(service: Service) -> bool:
+    return any(key.startswith(_MESH_PREFIXES) for key in service.annotations)
+
+
+def _made(check: Check, subject: Subject, verdict: Verdict, view: View) -> Finding:
+    return Finding(
+        check.code,
+        subject,
+        verdict.state,
+        check.severity,
+        check.layer,
+        verdict.args,
+        verdict.variant,
+        (*verdict.notes, *view.evidence) if verdict.notes else view.evidence,
+        view.missing if verdict.state is State.UNKNOWN else (),
+        (),
+        verdict.fixes,
+        view.rests_on_goal,
+        verdict.to_do,
+    )
+
+
+def _blocked(check: Check, subject: Subject, gates: Sequence[Finding], missing: tuple[Missing, ...] = ()) -> Finding:
+    by = tuple(sorted({finding.identity for finding in gates}, key=lambda item: (item[0], str(item[1]))))
+    return Finding(check.code, subject, State.BLOCKED, check.severity, check.layer, missing=missing, blocked_by=by)
