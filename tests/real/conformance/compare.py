@@ -11,8 +11,8 @@ OWN = frozenset(
     " lastUpdateTime nodePort podIP podIPs hostIP hostIPs remainingItemCount resourceVersion startTime token uid"
     " observedAt renewTime acquireTime storageVersionHash serverAddress clientCIDR".split()
 )
-# The lab keeps no record of who owns which field of what; no reader of ours looks at it.
-LEFT_OUT = frozenset({"managedFields"})
+# Who owns which field, and by which credential somebody signed in: no reader of ours looks at them.
+LEFT_OUT = frozenset({"managedFields", "extra"})
 NUMBERS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b\d{2,}\b")
 
 
@@ -81,6 +81,8 @@ def differences(lab: Answer, real: Answer, how: str) -> list[str]:
         one, other = _numberless(normal(lab.body)), _numberless(normal(real.body))
     elif refused or how == "exact":
         one, other = normal(lab.body), normal(real.body)
+    elif how == "spec":
+        one, other = ({"spec": normal(answer.body).get("spec")} for answer in (lab, real))
     elif how == "subset":
         one, other = _sorted_by_name(normal(lab.body)), _sorted_by_name(subset(normal(lab.body), normal(real.body)))
     else:

@@ -57,9 +57,6 @@ READS = (
     Request("exec in a missing pod", "POST", f"{NS}/pods/none/exec?command=ls&stdout=true", 404),
     Request("the scale of a missing deployment", "GET", f"{APPS}/deployments/none/scale", 404),
     Request("a subresource that is not there", "GET", f"{NS}/configmaps/none/scale", 404),
-    Request(
-        "a watch from the beginning", "GET", f"{NS}/pods?watch=1&resourceVersion=1&timeoutSeconds=1", 200, how="shape"
-    ),
     Request("a watch from a version that is none", "GET", f"{NS}/pods?watch=1&resourceVersion=new", 500),
 )
 

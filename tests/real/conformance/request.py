@@ -23,9 +23,9 @@ class Request:
     """A request and the status that both servers must answer with.
 
     ``how`` the bodies are compared: ``exact`` (own values such as uids excepted), ``message`` (digits in texts too),
-    ``shape`` (keys and types), ``subset`` (what the lab offers, as the real server offers it). Refusals are compared
-    exactly unless ``message``. ``anonymous`` sends no credentials but those in ``headers``. ``keep`` stores values of
-    the answer under names which later lines use as ``{name}``.
+    ``shape`` (keys and types), ``spec`` (where controllers write the status meanwhile), ``subset`` (what the lab
+    offers, as the real server offers it). Refusals are compared exactly unless ``message``. ``anonymous`` sends no
+    credentials but those in ``headers``. ``keep`` stores values of the answer which later lines use as ``{name}``.
     """
 
     title: str

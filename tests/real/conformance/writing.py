@@ -212,9 +212,18 @@ CHANGES = (
         f"{APPS}/deployments/web",
         200,
         type=STRATEGIC,
+        how="spec",
         body={
             "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "main:2"}]}}},
         },
+    ),
+    Request(
+        "strategic patch of a port",
+        "PATCH",
+        f"{NS}/services/front",
+        200,
+        type=STRATEGIC,
+        body={"spec": {"ports": [{"port": 80, "name": "web"}, {"port": 81, "name": "more"}]}},
     ),
     Request("a patch of what is not there", "PATCH", f"{NS}/configmaps/none", 404, type=MERGE, body={}),
     Request("a patch of a kind that is none", "PATCH", f"{NS}/configmaps/first", 415, type="text/plain", body="x"),
@@ -283,6 +292,12 @@ CHANGES = (
         f"{LEASES}/join",
         409,
         body=lease("join", "three", resourceVersion="{lease}"),
+    ),
+    Request(
+        "all changes of an object, watched",
+        "GET",
+        f"{NS}/configmaps?watch=1&timeoutSeconds=1&resourceVersion={{old}}&fieldSelector=metadata.name%3Dfirst",
+        200,
     ),
 )
 
