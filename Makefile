@@ -1,7 +1,7 @@
 # A plain `make` lists the targets. Everything lives in .venv and .tools of this folder; the system is not touched.
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
-PACKAGES := mesh backends tui screens tests
+PACKAGES := mesh backends tui screens tests tools
 WORKERS ?= 2
 ARGS ?=
 # The environment is up to date when this file exists: its name is the checksum of all that went into it.
