@@ -75,6 +75,8 @@ def row_of(module: str) -> Row:
 
 def objection(module: str, imported: str, *, deferred: bool, for_types: bool) -> str:
     """Why ``module`` may not import ``imported``; empty if it may."""
+    if imported.startswith(module + "."):
+        return ""  # a package gathers what lies in it
     row = row_of(module)
     root = imported.partition(".")[0]
     if _below(imported, row.lazily):
