@@ -149,10 +149,15 @@ def _pods_managed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, A
     return _all(results, "every pod has an address of Cilium's")
 
 
+_PRIVATE: Final = tuple(
+    ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
 def is_private(address: str) -> bool:
-    """RFC 1918 or shared address space, or an IPv6 unique local address: not the Internet, not loopback."""
+    """RFC 1918, shared address space or an IPv6 unique local address: what a VPN or peering carries."""
     found = ip_address(address)
-    return found.is_private and not found.is_loopback and not found.is_link_local
+    return any(found.version == network.version and found in network for network in _PRIVATE)
 
 
 def _api_address(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
