@@ -7,8 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mesh.checks import ALL_CHECKS
+from mesh.engine import Index, clusters_of
 from mesh.finding import Check, Finding, Problem, Severity, State
-from mesh.relation import Index, clusters_of
 from mesh.subject import Subject
 
 Identity = tuple[str, Subject]
