@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from mesh import catalogue as fact
+from mesh.addresses import is_private
 from mesh.facts import FactName, FactStore, Known, V
 from mesh.model.kubernetes import Pod, Workload
 from mesh.model.network import FirewallRule
@@ -147,17 +148,6 @@ def _pods_managed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, A
         left = unmanaged(pods, ranges)
         results.append((not left, f"pods older than Cilium: {len(left)}"))
     return _all(results, "every pod has an address of Cilium's")
-
-
-_PRIVATE: Final = tuple(
-    ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
-
-
-def is_private(address: str) -> bool:
-    """RFC 1918, shared address space or an IPv6 unique local address: what a VPN or peering carries."""
-    found = ip_address(address)
-    return any(found.version == network.version and found in network for network in _PRIVATE)
 
 
 def _api_address(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:

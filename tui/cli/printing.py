@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from mesh.explain import message
 
+from mesh.explain import message
 from mesh.finding import Command, Finding, Problem, State
 from mesh.plan import Plan, Step
 from mesh.summary import SIGNS, counts, summary_line

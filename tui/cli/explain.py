@@ -1,0 +1,74 @@
+"""``meshwright explain``: what a code means, from the catalogue in this program; no cluster, no network."""
+
+import argparse
+import re
+
+from mesh.checks import ALL_CHECKS, RETIRED
+from mesh.errors import Exit, UsageError
+from mesh.explain import page
+from mesh.finding import Check
+from tui.cli.printing import say, say_json
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """One code, or the list of all."""
+    checks = {check.code: check for check in ALL_CHECKS}
+    if arguments.code is None:
+        return _all(arguments.output)
+    code = arguments.code.upper()
+    code = code if code.startswith("CM") else f"CM{code}"
+    if code in RETIRED:
+        say(f"{code} is retired: {RETIRED[code]}")
+        return Exit.CLEAN
+    if code not in checks:
+        near = [known for known in checks if known.startswith(code[:4])] or list(checks)
+        raise UsageError(f"There is no code {code}", f"Near: {', '.join(near[:12])}", "meshwright explain lists all.")
+    if arguments.output == "json":
+        say_json("Check", _facts(checks[code]))
+    else:
+        text = page(checks[code])
+        say(text if arguments.output == "markdown" else _plain(text))
+    return Exit.CLEAN
+
+
+def _all(output: str) -> int:
+    ordered = sorted(ALL_CHECKS, key=lambda check: check.code)
+    if output == "json":
+        say_json("Checks", {"checks": [_facts(check) for check in ordered]})
+        return Exit.CLEAN
+    for check in ordered:
+        say(f"{check.code}  L{check.layer}  {check.severity.word:8}  {check.title}")
+    return Exit.CLEAN
+
+
+def _facts(check: Check) -> dict[str, object]:
+    return {
+        "code": check.code,
+        "title": check.title,
+        "layer": check.layer,
+        "scope": check.scope.value,
+        "severity": check.severity.word,
+        "why": check.why,
+        "inputs": check.inputs,
+        "gates": check.gates,
+        "causes": check.causes,
+        "docs": check.docs,
+        "texts": check.texts,
+        "since": check.since,
+    }
+
+
+def _plain(markdown: str) -> str:
+    """Markdown as plain lines: heads without signs, links as their words, table rows as two columns."""
+    lines = []
+    for line in markdown.splitlines():
+        text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", line).replace("`", "")
+        if text.startswith("```") or re.fullmatch(r"\|[-|]+\|", text):
+            continue
+        if text.startswith("#"):
+            text = text.lstrip("# ")
+        elif text.startswith("| "):
+            state, _, words = text.strip("| ").partition(" | ")
+            text = f"  {state:8}  {words.replace('*', '')}"
+        lines.append(text)
+    return "\n".join(lines).rstrip()
