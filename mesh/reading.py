@@ -87,8 +87,11 @@ class ClusterReader(Protocol):
     async def execute(self, namespace: str, pod: str, container: str, argv: Sequence[str], seconds: float) -> Answer:
         """Run a command in a container without a terminal and wait at most ``seconds``."""
 
-    def bounded(self, max_bytes: int) -> "ClusterReader":
-        """The same reader with a budget of its own: reading more than ``max_bytes`` is ``TRUNCATED``."""
+    def bounded(self, max_bytes: int, waits: Callable[[float], None] | None = None) -> "ClusterReader":
+        """The same reader with a budget of its own: reading more than ``max_bytes`` is ``TRUNCATED``.
+
+        ``waits`` is told the seconds when the API server asks for patience (429).
+        """
 
     async def close(self) -> None:
         """Give connections back."""

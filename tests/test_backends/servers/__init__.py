@@ -1,0 +1,1 @@
+"""Small servers on loopback that answer as a test tells them to."""
