@@ -66,9 +66,14 @@ async def start(world: World) -> Clouds:
 
     Begin it early (``asyncio.create_task``) and await it before a scenario is built.
     """
+    # Imported late: the network reads the clouds' modules.
+    from backends.lab.network import Network
+
     clouds = Clouds(world)
     await clouds.serve()
     world.clouds = clouds
+    if world.network is None:
+        world.network = Network(world)
     world.spawn(_until_closed(clouds))
     return clouds
 

@@ -44,6 +44,7 @@ def one(subscription: AzureSubscription, document: Document, expand: str = "") -
     """The answer to a GET of this document."""
     kind = str(document["type"]).lower()
     answer = copy.deepcopy(document)
+    answer.pop("learned", None)
     properties = answer["properties"]
     if kind == "microsoft.network/networksecuritygroups":
         properties["subnets"] = _pointing(subnets(subscription), "networkSecurityGroup", answer["id"])
