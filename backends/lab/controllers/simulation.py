@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from backends.lab.controllers import certgen
+from backends.lab.controllers import certgen, reading
 from backends.lab.controllers.addons import AddonManager
 from backends.lab.controllers.cilium.endpoints import Endpoints
 from backends.lab.controllers.cilium.operator import Operator
@@ -24,6 +24,7 @@ from backends.lab.controllers.scheduling import Scheduler
 from backends.lab.controllers.workloads.daemonsets import DaemonSets
 from backends.lab.controllers.workloads.deployments import Deployments, ReplicaSets
 from backends.lab.controllers.workloads.jobs import CronJobs, Jobs
+from backends.lab.storage.resources import NODES
 
 if TYPE_CHECKING:
     from backends.lab.world import LabCluster, World
@@ -83,9 +84,16 @@ class ClusterSimulation:
 
 
 def api_hosts(cluster: "LabCluster") -> frozenset[str]:
-    """Host names at which pods reach the API server; empty when any will do."""
-    known = cluster.facts.get("api_hosts") or ()
-    return frozenset([*known, urlsplit(cluster.server_url).hostname or ""]) if known else frozenset()
+    """Host names at which pods reach the API server: that of its URL, and those its provider gave it."""
+    known = {urlsplit(cluster.server_url).hostname or "", *(cluster.facts.get("api_hosts") or ())}
+    document = cluster.facts.get("managed_cluster")
+    if callable(document):
+        properties = (document() or {}).get("properties") or {}
+        known.update(str(properties.get(key) or "") for key in ("fqdn", "privateFQDN"))
+    if cluster.provider == "kind":
+        for node in cluster.objects.view(NODES):
+            known.update((node["metadata"]["name"], reading.internal_ip(node)))
+    return frozenset(known - {""})
 
 
 class Simulation:

@@ -63,6 +63,10 @@ class Kubelets:
         self.runtimes: dict[str, PodRuntime] = {}
         self.stopped: list[Callable[[PodRuntime], None]] = []
         """Called with the runtime of every pod whose processes have just ended."""
+        self.started: list[Callable[[PodRuntime], None]] = []
+        """Called with the runtime of every pod whose processes have just started."""
+        self.crashed: list[Callable[[PodRuntime, str], None]] = []
+        """Called with a runtime and the last line its process wrote before it ended by itself."""
         self._steps = {MOUNT: self._mount, SANDBOX: self._sandbox, PULL: self._pull, START: self._start}
         store.left_to_controllers.add(PODS.key)
 
@@ -233,6 +237,8 @@ class Kubelets:
             frozen={name: dict(files) for name, files in life.mounts.files.items()},
         )
         self.runtimes[meta["uid"]] = life.runtime
+        for listener in self.started:
+            listener(life.runtime)
         life.phase, life.due, life.attempts = RUN, at, 0
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -256,6 +262,8 @@ class Kubelets:
 
     def _crash(self, pod: Object, life: Life, verdict: Verdict, now: float) -> None:
         assert life.runtime is not None
+        for listener in self.crashed:
+            listener(life.runtime, verdict.crash)
         if pod["spec"].get("restartPolicy") == "Never":
             self._finish(pod, life, 1, now)
             return

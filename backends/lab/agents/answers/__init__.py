@@ -1,0 +1,1 @@
+"""What ``cilium-dbg``, ``cilium-health`` and ``kvstoremesh-dbg`` print."""

@@ -1,0 +1,1 @@
+"""Programs that can be run in containers by exec."""
