@@ -26,8 +26,13 @@ Execute = Callable[[str, str, str, Sequence[str], float], Awaitable[tuple[int, b
 class Reply(Protocol):
     """An answer of the API server."""
 
-    status: int
-    body: bytes
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, whole."""
 
 
 class Send(Protocol):

@@ -18,6 +18,7 @@ def cluster_changes(where: str, session: ApiSession, reader: ClusterReader, cloc
 
     async def send(method: str, path: str, body: Any = None, content: str = "application/json") -> Reply:
         headers = {"Content-Type": content} if body is not None else {}
+        failure: NotRead | None = None
         for attempt in range(_TRIES):
             try:
                 reply = await session.send(method, path, body=body, headers=headers)

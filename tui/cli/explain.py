@@ -69,6 +69,7 @@ def _plain(markdown: str) -> str:
             text = text.lstrip("# ")
         elif text.startswith("| "):
             state, _, words = text.strip("| ").partition(" | ")
-            text = f"  {state:8}  {words.replace('*', '')}"
+            named = re.sub(r"[*]([^*]+)[*]", r"<\1>", words)
+            text = f"  {state:8}  {named}"
         lines.append(text)
     return "\n".join(lines).rstrip()
