@@ -12,7 +12,7 @@ import msgspec
 from backends.lab.storage import admission, garbage, patches, status
 from backends.lab.storage.allocation import Allocator
 from backends.lab.storage.history import Change, History, Listed
-from backends.lab.storage.resources import CRDS, NAMESPACES, PODS, RESOURCES, Resource
+from backends.lab.storage.resources import CRDS, NAMESPACES, PODS, RESOURCES, Resource, defined
 from backends.lab.storage.selectors import Object, from_mapping, labels_match
 from backends.lab.storage.status import ApiError
 
@@ -142,6 +142,12 @@ class ObjectStore:
     def history(self, resource: Resource) -> History:
         """The writes of one resource, for watches."""
         return self._histories.setdefault(resource.key, History(self._start))
+
+    def compact(self) -> None:
+        """Forget the writes so far: a watch from an older version gets 410."""
+        self._start = self.resource_version
+        for history in self._histories.values():
+            history.forget(self.resource_version)
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Call ``callback(kind, resource, object)`` after every write, in order of the writes; returns what ends it.
@@ -356,28 +362,7 @@ class ObjectStore:
         return copy_json(last)
 
     def _establish(self, crd: Object) -> None:
-        spec = crd["spec"]
-        versions = tuple(version["name"] for version in spec["versions"] if version.get("served", True))
-        stored = next((v for v in spec["versions"] if v.get("storage")), spec["versions"][0])
-        names = spec["names"]
-        subresources = stored.get("subresources") or {}
-        self.register(
-            Resource(
-                spec["group"],
-                stored["name"],
-                names["plural"],
-                names["kind"],
-                spec.get("scope") == "Namespaced",
-                short=tuple(names.get("shortNames") or ()),
-                categories=tuple(names.get("categories") or ()),
-                singular=names.get("singular") or names["kind"].lower(),
-                status="status" in subresources,
-                scale="scale" in subresources,
-                generation=True,
-                custom=True,
-            ),
-            versions,
-        )
+        self.register(*defined(crd))
 
     def _withdraw(self, crd: Object) -> None:
         resource = self.resources.get((crd["spec"]["group"], crd["spec"]["names"]["plural"]))

@@ -42,6 +42,10 @@ class Identities:
         self.add(token, identity, valid_until)
         return token
 
+    def first(self) -> str:
+        """The token that was accepted first, or ""."""
+        return next(iter(self._tokens), "")
+
     def revoke(self, token: str) -> None:
         """Stop accepting a token."""
         self._tokens.pop(token, None)

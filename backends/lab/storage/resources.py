@@ -1,7 +1,8 @@
 """The kinds a cluster serves: group, version, plural, kind and scope, as API discovery lists them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -138,3 +139,25 @@ DAEMONSETS: Final = RESOURCES["apps", "daemonsets"]
 DEPLOYMENTS: Final = RESOURCES["apps", "deployments"]
 CRDS: Final = RESOURCES["apiextensions.k8s.io", "customresourcedefinitions"]
 JOBS: Final = RESOURCES["batch", "jobs"]
+
+
+def defined(crd: Mapping[str, Any]) -> tuple[Resource, tuple[str, ...]]:
+    """The kind that a CustomResourceDefinition defines, and the versions under which it is served."""
+    spec, names = crd["spec"], crd["spec"]["names"]
+    stored = next((version for version in spec["versions"] if version.get("storage")), spec["versions"][0])
+    subresources = stored.get("subresources") or {}
+    resource = Resource(
+        group=spec["group"],
+        version=stored["name"],
+        plural=names["plural"],
+        kind=names["kind"],
+        namespaced=spec.get("scope") == "Namespaced",
+        short=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        singular=names.get("singular") or str(names["kind"]).lower(),
+        status="status" in subresources,
+        scale="scale" in subresources,
+        generation=True,
+        custom=True,
+    )
+    return resource, tuple(version["name"] for version in spec["versions"] if version.get("served", True))
