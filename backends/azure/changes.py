@@ -19,8 +19,8 @@ _WAIT = 600
 class AzureChanges:
     """The ``CloudGateway`` of an AKS cluster."""
 
-    def __init__(self, subscription: str) -> None:
-        self.session = AzureSession(subscription)
+    def __init__(self, subscription: str, exec_argv: tuple[str, ...] = ()) -> None:
+        self.session = AzureSession(subscription, exec_argv)
 
     async def open_rules(self, group: str, resource_id: str, rules: Sequence[FirewallRule], output: Output) -> Outcome:
         """One rule each at a free priority; a rule of the same name and content counts as there already."""

@@ -32,7 +32,7 @@ class AzureReader:
         ids_of_nodes = [node.provider_id for node in nodes if node.provider_id.startswith("azure://")]
         self.subscription = ids.subscription(ids_of_nodes[0]) if ids_of_nodes else ref.account
         self.node_group = ids.group(ids_of_nodes[0]) if ids_of_nodes else ""
-        self.session = AzureSession(self.subscription)
+        self.session = AzureSession(self.subscription, ref.exec_argv)
         self._cached = cached
 
     def _cluster(self) -> dict[str, Any]:

@@ -16,14 +16,15 @@ LOGIN = "az login"
 
 
 class AzureSession:
-    """Clients made once each. ``MESHWRIGHT_AZURE_ENDPOINT`` names another Azure Resource Manager (Azure Stack,
+    """Clients made once each; ``exec_argv`` is the context's credential command. ``MESHWRIGHT_AZURE_ENDPOINT`` names another Azure Resource Manager (Azure Stack,
     sovereign clouds).
 
     Plain http is accepted for loopback addresses only: elsewhere a token would travel unprotected.
     """
 
-    def __init__(self, subscription: str) -> None:
+    def __init__(self, subscription: str, exec_argv: tuple[str, ...] = ()) -> None:
         self.subscription = subscription
+        self._by_cli = "azurecli" in exec_argv
         self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
 
@@ -50,7 +51,7 @@ class AzureSession:
                     options["credential_scopes"] = ["https://management.azure.com/.default"]
                     if endpoint.startswith("http://"):
                         options["per_call_policies"] = [_plain_on_loopback(endpoint)]
-                self._clients[name] = make(_credential(), self.subscription, options)
+                self._clients[name] = make(_credential(self._by_cli), self.subscription, options)
             return self._clients[name]
 
     def call(self, action: str, ask: Callable[[], Any]) -> dict[str, Any]:
@@ -84,12 +85,14 @@ def _cluster_client(credential: Any, subscription: str, options: dict[str, Any])
     return ContainerServiceClient(credential, subscription, **options)
 
 
-def _credential() -> Any:
-    """The SDK's chain without the sources that wait or prompt: instance metadata, brokers, editors."""
-    from azure.identity import DefaultAzureCredential
+def _credential(by_cli: bool) -> Any:
+    """The login that the context itself uses; else the SDK's chain without the sources that wait or prompt."""
+    from azure.identity import AzureCliCredential, DefaultAzureCredential
 
     # azure.identity reports through the root handler, which would print over the screen.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
+    if by_cli:
+        return AzureCliCredential(process_timeout=15)
     return DefaultAzureCredential(
         exclude_managed_identity_credential=True,
         exclude_shared_token_cache_credential=True,
