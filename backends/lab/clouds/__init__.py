@@ -54,7 +54,13 @@ class Clouds:
         await asyncio.gather(self._aws_server.close(), self._arm_server.close())
         if self.aws.account in _accounts_in_use:
             self.aws.forget()
+            self._forget_probes()
             _accounts_in_use.discard(self.aws.account)
+
+    def _forget_probes(self) -> None:
+        from backends.lab.clouds.aws.repairs.balancers import HEALTH
+
+        HEALTH.pop(self.aws.account, None)
 
 
 def _guid(world: World) -> str:
@@ -74,8 +80,23 @@ async def start(world: World) -> Clouds:
     world.clouds = clouds
     if world.network is None:
         world.network = Network(world)
+    _probe_targets(clouds, world)
     world.spawn(_until_closed(clouds))
     return clouds
+
+
+def _probe_targets(clouds: Clouds, world: World) -> None:
+    """Let the load balancers of the account tell the health that the network gives their targets."""
+    from backends.lab.clouds.aws.repairs.balancers import HEALTH
+
+    def healthy(balancer: str, instance_id: str, port: int) -> bool:
+        for region in clouds.aws.regions:
+            instance = clouds.aws.ec2(region).get_instance_by_id(instance_id)
+            if instance is not None:
+                return bool(world.network.target_healthy(balancer, instance.private_ip, port))
+        return False
+
+    HEALTH[clouds.aws.account] = healthy
 
 
 async def _until_closed(clouds: Clouds) -> None:

@@ -126,6 +126,7 @@ def _routing(cluster: LabCluster, ec2: Any, vpc: Any, private: tuple[Any, ...], 
     address = ec2.allocate_address("vpc")
     address.public_ip = _public_address(cluster, "nat")
     nat = ec2.create_nat_gateway(public[0].id, address.allocation_id, tags={"Name": f"{cluster.cloud_name}/NATGateway"})
+    _place(nat, str(public[0].cidr[5]))
     outer = ec2.create_route_table(vpc.id, tags=[{"Key": "Name", "Value": f"{cluster.cloud_name}/Public"}])
     ec2.create_route(outer.id, _ANYWHERE, gateway_id=internet.id)
     for subnet in public:
@@ -138,6 +139,17 @@ def _routing(cluster: LabCluster, ec2: Any, vpc: Any, private: tuple[Any, ...], 
         ec2.associate_route_table(table.id, subnet_id=subnet.id)
         tables.append(table.id)
     cluster.facts.update(route_tables=tables, public_route_table=outer.id)
+
+
+def _place(nat: Any, address: str) -> None:
+    """Put a NAT gateway into its subnet; moto gives it an address anywhere."""
+    card = nat._eni
+    card.description = f"Interface for NAT Gateway {nat.id}"
+    card.private_ip_address = nat.private_ip = address
+    card.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": address}]
+    card.interface_type, card.requester_managed, card.status = "nat_gateway", True, "in-use"
+    for row in nat.address_set:
+        row["privateIp"] = address
 
 
 def _groups(cluster: LabCluster, ec2: Any, vpc: Any) -> tuple[Any, Any]:
