@@ -193,8 +193,12 @@ class View:
 
     @property
     def rests_on_goal(self) -> bool:
-        """Whether any fact read is planned."""
-        return any(e.evidence is not None and e.evidence.origin is Origin.PLANNED for e in self._used.values())
+        """Whether any fact read is what the goal will make so; the aim itself is not one of them."""
+        return any(
+            entry.evidence is not None and entry.evidence.origin is Origin.PLANNED
+            for (name, _), entry in self._used.items()
+            if name != catalogue.CONNECTION_GOAL.name
+        )
 
     @property
     def used(self) -> frozenset[str]:

@@ -47,18 +47,23 @@ def _entry_fix(ref: ContextRef) -> Fix:
         Provider.EKS: ("aws", "eks", "update-kubeconfig", "--name", ref.cloud_name, "--region", ref.region),
         Provider.AKS: ("az", "aks", "get-credentials", "--name", ref.cloud_name, "--subscription", ref.account),
     }
-    words = commands.get(ref.provider, ("kubectl", "config", "view", "--kubeconfig", ref.file))
+    words: tuple[str, ...] = ("kubectl", "config", "view", "--kubeconfig", ref.file)
+    if ref.cloud_name:
+        words = commands.get(ref.provider, words)
     return Fix("cluster-entry", f"write the cluster entry of {ref.context} again", (Command(words, ref.key),))
 
 
 def _answers(view: View, subject: Subject) -> Verdict:
     got = view.known(fact.VERSION, subject)
     if isinstance(got, Unknown):
-        args: dict[str, object] = {"reason": got.reason.value, "detail": got.detail}
-        return Verdict(State.UNKNOWN, args, _VARIANTS.get(got.reason, ""), fixes=_login(view, subject, got))
+        variant = _VARIANTS.get(got.reason, "other")
+        detail = ": ".join(dict.fromkeys(part for part in (got.reason.value, got.detail) if part))
+        return Verdict(State.UNKNOWN, {"detail": detail}, variant, fixes=_login(view, subject, got))
     version = got.value.git_version
     if not parts(version)[0]:
-        return Verdict(State.FAIL, {"version": version})
+        look = view.kubectl(_cluster(subject), "get", "--raw", "/version")
+        text = "put an API server behind this address that tells its version"
+        return Verdict(State.FAIL, {"version": version}, fixes=(Fix("version", text, (look,), Risk.NONE),))
     return Verdict(_PASS, {"version": version})
 
 
@@ -137,11 +142,11 @@ CHECKS: Final = (
         texts={
             "PASS": "the API server answers: Kubernetes {version}",
             "FAIL": "the API server calls itself {version}, which is no Kubernetes version: charts refuse it",
-            "UNKNOWN": "the API server could not be asked: {reason} {detail}",
-            "UNKNOWN.expired": "the login has ended: {detail}",
-            "UNKNOWN.plugin": "the credential plugin is missing: {detail}",
-            "UNKNOWN.denied": "the API server refuses this user: {detail}",
-            "UNKNOWN.silent": "the API server does not answer: {detail}",
+            "UNKNOWN.other": "the API server could not be asked ({detail})",
+            "UNKNOWN.expired": "the login has ended ({detail})",
+            "UNKNOWN.plugin": "the credential plugin is missing ({detail})",
+            "UNKNOWN.denied": "the API server refuses this user ({detail})",
+            "UNKNOWN.silent": "the API server does not answer ({detail})",
         },
         why="An ended login or a missing plugin looks like a broken cluster, and nothing can be told of it.",
         docs=("kubernetes/client-go-credential-plugins",),

@@ -183,7 +183,7 @@ CHECKS: Final = (
         texts={
             "PASS": "{left} and {right} trust one CA, key {key}",
             "PASS.bundle": "{left} and {right} have CAs of their own, and each trusts both",
-            "INFO": "{clusters} has no CA yet: the plan places one CA in every cluster",
+            "INFO": "no CA yet in {clusters}: the plan places one CA in every cluster",
             "FAIL": "{other} does not trust the CA of {owner}, key {key}",
             "FAIL.leaf": "{other} does not trust {secret} of {owner}: it is signed by key {key}",
             "FAIL.stranger": "{other} cannot trust {secret} of {owner}: no CA read there signed it (issuer {issuer})",
@@ -208,7 +208,7 @@ CHECKS: Final = (
             "WARN.renewal": "the last renewal of certificates failed; they end on {day}",
             "WARN.no-schedule": "nothing renews the certificates; they end on {day}",
             "FAIL": "{names} ended on {day}",
-            "FAIL.early": "{names} begins on {day}: not valid yet",
+            "FAIL.early": "{names}: not valid before {day}",
             "UNKNOWN.unreadable": "{secrets} could not be read as certificates",
         },
         why="An open connection outlives its certificate, so an ended one shows only when something restarts.",

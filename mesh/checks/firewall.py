@@ -9,6 +9,7 @@ from mesh import catalogue as fact
 from mesh.facts import Known
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
+from mesh.model.kubernetes import Node
 from mesh.model.network import Firewall, LoadBalancer
 from mesh.reach.openings import far_ranges, open_fix, wider_fix
 from mesh.reach.path import Closed, Far, Guard, SideVerdict, far_at, far_of, judge_side, open_to
@@ -88,6 +89,7 @@ def _far(view: View, cluster: str, missing: list[Missing]) -> Far | None:
     groups = firewall.value or _NO_GROUPS if isinstance(firewall, Known) else None
     if groups is None:
         attempt(partial(view.of, fact.FIREWALL, cluster), lacking)
+        groups = _NO_GROUPS if nodes and all(_outside_aws(node) for node in nodes) else None
     network = attempt(partial(view.of, fact.CLOUD_NETWORK, cluster), lacking)
     missing += lacking
     if nodes is None:
@@ -97,6 +99,12 @@ def _far(view: View, cluster: str, missing: list[Missing]) -> Far | None:
         return far_of(nodes, groups, network.node_subnets if network else (), network.id if network else "")
 
     return view.once(("far", cluster), build)
+
+
+def _outside_aws(node: Node) -> bool:
+    """Whether a node is known to be in no security group, by the cloud its provider id names."""
+    cloud, found, _ = node.provider_id.partition("://")
+    return bool(found) and cloud != "aws"
 
 
 def _between(view: View, subject: Subject, flows: tuple[Flow, ...]) -> Sides:

@@ -198,7 +198,7 @@ CHECKS: Final = (
         body=_unique,
         texts={
             "PASS": "cluster ids {ids} of {clusters} are unique, and so are the names",
-            "FAIL.unset": "{clusters} has cluster id 0: it is not part of a mesh",
+            "FAIL.unset": "cluster id 0 in {clusters}: not part of a mesh",
             "FAIL.range": "cluster id {id} of {clusters} is not between 1 and {most}",
             "FAIL.same-id": "{clusters} have the same cluster id {id}",
             "FAIL.same-name": "{clusters} have the same cluster name {name}",

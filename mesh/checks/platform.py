@@ -319,9 +319,9 @@ CHECKS: Final = (
         body=_alone,
         texts={
             "PASS": "no pod of {names} runs",
-            "INFO": "{names} still run in {pods:pod}: the plan parks them before Cilium is installed",
-            "WARN": "{names} are patched, but the addon manager puts them back",
-            "FAIL": "{names} run in {pods:pod} beside Cilium",
+            "INFO": "{pods:pod} of {names} still run: the plan parks them before Cilium is installed",
+            "WARN": "{names}: patched, but put back by the addon manager",
+            "FAIL": "{pods:pod} of {names} run beside Cilium",
         },
         why="Two CNIs give pods addresses of two networks; two service proxies undo each other's rules.",
         docs=("cilium/network/kubernetes/kubeproxy-free", "aks/configure-kube-proxy"),

@@ -7,7 +7,8 @@ from typing import Any, Final
 from mesh import catalogue as fact
 from mesh.facts import FactName
 from mesh.finding import Check, Command, Fix, Missing, Risk, Scope, Severity, State, Verdict
-from mesh.model.context import Right
+from mesh.model.context import Provider, Right
+from mesh.model.network import CloudIdentity
 from mesh.subject import Subject
 from mesh.view import NeedFact, View, attempt, in_force
 
@@ -111,25 +112,26 @@ def _exec(view: View, subject: Subject) -> Verdict:
         return Verdict(State.PASS, {"user": user}, "ahead")
     agents = view.fact(fact.AGENTS, subject)
     silent = [agent for agent in agents if agent.error]
-    args: dict[str, object] = {"asked": len(agents) - len(silent), "agents": len(agents)}
-    if not silent:
-        return Verdict(State.PASS, args)
-    args["error"] = silent[0].error
-    look = Fix(
-        "exec-by-hand",
-        "ask one agent by hand",
-        (
-            view.kubectl(
-                cluster, "-n", "kube-system", "exec", silent[0].pod, "-c", "cilium-agent", "--", "cilium-dbg", "status"
-            ),
-        ),
-        Risk.NONE,
-    )
-    return Verdict(State.FAIL if len(silent) == len(agents) else State.WARN, args, fixes=(look,))
+    args: dict[str, object] = {"agents": len(agents)}
+    if silent:
+        args["error"] = silent[0].error
+        words = ("-n", "kube-system", "exec", silent[0].pod, "-c", "cilium-agent", "--", "cilium-dbg", "status")
+        fix = Fix("exec-by-hand", "ask one agent by hand", (view.kubectl(cluster, *words),), Risk.NONE)
+        if len(silent) == len(agents):
+            return Verdict(State.FAIL, args, fixes=(fix,))
+        return Verdict(State.WARN, args | {"asked": len(agents) - len(silent)}, fixes=(fix,))
+    return Verdict(State.PASS, args)
 
 
 def _in_no_cloud(view: View, subject: Subject) -> str:
     return "" if view.fact(fact.CLOUD, subject) is not None else "the cluster is in no cloud that is read"
+
+
+def _right_account(cluster: str, identity: CloudIdentity) -> Fix:
+    who = {Provider.EKS: ("aws", "sts", "get-caller-identity"), Provider.AKS: ("az", "account", "show")}
+    words = who.get(identity.provider)
+    text = "sign in to the account the cluster belongs to"
+    return Fix("account", text, (Command(words, cluster),) if words else (), Risk.NONE)
 
 
 def _cloud(view: View, subject: Subject) -> Verdict:
@@ -139,10 +141,8 @@ def _cloud(view: View, subject: Subject) -> Verdict:
         return Verdict(State.NOT_APPLICABLE, {"reason": "the cluster is in no cloud that is read"})
     args: dict[str, object] = {"name": identity.name, "account": identity.account}
     if not identity.proven:
-        server = view.context(cluster).server
-        return Verdict(
-            State.FAIL, args, notes=(view.note(fact.CLOUD, cluster, f"{identity.endpoint} is not {server}", "FAIL"),)
-        )
+        note = view.note(fact.CLOUD, cluster, f"{identity.endpoint} is not {view.context(cluster).server}", "FAIL")
+        return Verdict(State.FAIL, args, notes=(note,), fixes=(_right_account(cluster, identity),))
     missing: list[Missing] = []
     for name in _CLOUD_FACTS:
         attempt(partial(view.fact, name, subject), missing)
@@ -185,7 +185,7 @@ CHECKS: Final = (
         body=_exec,
         answers_for=(fact.AGENTS.name, fact.HEALTH.name),
         texts={
-            "PASS": "{asked} of {agents:agent} answered by exec",
+            "PASS": "{agents:agent} answered by exec",
             "PASS.ahead": "{user} may exec into pods; there are no agents yet",
             "WARN": "{asked} of {agents:agent} answered by exec: {error}",
             "FAIL": "exec is granted, but none of {agents:agent} could be asked: {error}",

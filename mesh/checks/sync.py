@@ -5,10 +5,11 @@ from typing import Final
 from msgspec import Struct
 
 from mesh import catalogue as fact
-from mesh.finding import Check, Command, EvidenceRef, Fix, Risk, Scope, Severity, State, Verdict
+from mesh.facts import FactKey, Reason
+from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import AgentStatus, RemoteCluster
-from mesh.subject import OfPair, Subject
-from mesh.view import View, in_force, settings_of, without_cilium
+from mesh.subject import OfCluster, OfPair, Subject
+from mesh.view import NeedFact, View, in_force, settings_of, without_cilium
 
 
 class _Tally(Struct):
@@ -59,6 +60,9 @@ def _ready(view: View, subject: Subject) -> Verdict:
     if tally.ready + tally.silent + tally.lagging < len(agents):
         named = args | {"status": tally.worst}
         return Verdict(State.FAIL, named, notes=notes, fixes=(_troubleshoot(view, source, agents),))
+    if agents and tally.silent == len(agents):
+        key = FactKey(fact.AGENTS.name, OfCluster(source))
+        raise NeedFact((Missing(key, Reason.INVALID, f"no agent of {source} could be asked: {agents[0].error}"),))
     if tally.silent or not agents:
         return Verdict(State.UNKNOWN, args | {"silent": tally.silent}, "silent", notes)
     if tally.lagging:
