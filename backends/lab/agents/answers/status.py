@@ -151,7 +151,7 @@ def health_lines(machine: Machine, nodes: Sequence[NodeHealth], when: str, inter
     sick = [node for node in nodes if not _well(node)]
     text = f"{len(nodes) - len(sick)}/{len(nodes)} reachable   ({when})"
     if not machine.modern:
-        lines = [_row("Cluster health", text)]
+        lines = [f"{'Cluster health:':<24} {text}"]
         if sick:
             lines.append("  Name                   IP              Node        Endpoints")
         for node in sick:
@@ -159,7 +159,7 @@ def health_lines(machine: Machine, nodes: Sequence[NodeHealth], when: str, inter
             cells += "reachable" if _fine(node, "endpoint") else "unreachable"
             lines.append(f"  {node.name:<22} {node.host.address:<15} {cells}")
         return lines
-    lines = [_row("Cluster health", f"{text}   (Probe interval: {interval})")]
+    lines = [f"{'Cluster health:':<24} {text}   (Probe interval: {interval})"]
     lines.append("Name                     IP              Node                     Endpoints")
     for node in sick:
         host = "1/1" if _fine(node, "host") else "0/1"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AGENT: Final = "cilium-agent"
 CACHE: Final = "kvstoremesh"
+RESTORED: Final = 60.0
+"""Lab seconds after an agent's start during which it waits for peers before it drops what it found."""
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Reader:
     synced_at: float = -1.0
     reads_at: float = NEVER
     """When it will have noticed that its mounted folder changed."""
+    found: dict[str, Exports] = field(default_factory=dict)
+    """What the agent before it left in the kernel, for a minute after its start."""
 
 
 def _reader(cluster: str, runtime: PodRuntime) -> Reader | None:
@@ -63,6 +67,7 @@ class Readers:
         self._wire = wire
         self._all: dict[tuple[str, str, int], Reader] = {}
         self._publishers: dict[str, Publisher] = {}
+        self._last: dict[tuple[str, str], Reader] = {}
         self.signature: object = None
         """Differs whenever anything a reader can notice did."""
         self.dialer: Dialer | None = None
@@ -91,11 +96,12 @@ class Readers:
         return self._publishers[cluster].current()
 
     def seen_by(self, cluster: str, node: str) -> Iterator[tuple[Link, Exports]]:
-        """What the agent of a node knows about each peer, fresh or kept."""
-        reader = self.on_node(cluster, node)
+        """What a node knows about each peer, fresh or kept; the maps in its kernel outlive its agent."""
+        reader = self.on_node(cluster, node) or self._last.get((cluster, node))
         for link in reader.links.values() if reader else ():
-            if link.seen is not None:
-                yield link, link.seen
+            seen = link.seen or (reader.found.get(link.peer) if reader else None)
+            if seen is not None:
+                yield link, seen
 
     def known_nodes(self, cluster: str, node: str) -> frozenset[str]:
         """Addresses of all nodes, own and remote, that the agent of a node knows."""
@@ -169,6 +175,10 @@ class Readers:
         due = NEVER
         for reader in order:
             due = min(due, self._folder(reader, now))
+            if reader.found:
+                forgets = reader.caller.runtime.started_at + RESTORED
+                due = min(due, forgets) if now < forgets else due
+                reader.found = reader.found if now < forgets else {}
             for link in reader.links.values():
                 before = (link.config, link.seen, link.attempt)
                 due = min(due, link.advance(self, now, changed))
@@ -193,16 +203,24 @@ class Readers:
                 if AGENT in runtime.processes or CACHE in runtime.processes:
                     running[name, runtime.uid, runtime.boot] = runtime
         for key in [key for key in self._all if key not in running]:
-            del self._all[key]
+            gone = self._all.pop(key)
+            if gone.caller.container == AGENT:
+                self._last[key[0], gone.caller.runtime.node] = gone
         for key, runtime in running.items():
             reader = self._all.get(key)
             if reader is None:
                 made = _reader(key[0], runtime)
                 if made is not None:
                     made.reads_at = max(now, runtime.started_at) + 1.0
+                    self._inherit(key[0], made)
                     self._all[key] = made
             elif runtime.mounts.synced_at != reader.synced_at and reader.reads_at == NEVER:
                 reader.reads_at = now + reading.share(f"watch/{runtime.uid}/{runtime.mounts.synced_at}", 0.3, 2.0)
+
+    def _inherit(self, cluster: str, reader: Reader) -> None:
+        before = self._last.get((cluster, reader.caller.runtime.node))
+        if before is not None and reader.caller.container == AGENT:
+            reader.found = {name: link.seen for name, link in before.links.items() if link.seen is not None}
 
     def _folder(self, reader: Reader, now: float) -> float:
         if now < reader.reads_at:
