@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from backends.lab.api import wire
+from backends.lab.api import json_text, wire
 from backends.lab.api.context import Context
 from backends.lab.objects import Object, Resource
 from backends.lab.storage import decoding, schemas
@@ -21,7 +21,7 @@ _UNKNOWN_FORM: Final = (
 
 async def raw(context: Context) -> bytes:
     """The body's bytes. Raises ``ApiError`` 413 above 3 MiB."""
-    body = await context.request.read() if context.request.can_read_body else b""
+    body = await context.request.read() if context.request.body_exists else b""
     if len(body) > LIMIT:
         message = f"Request entity too large: limit is {LIMIT}"
         raise ApiError(413, "RequestEntityTooLarge", message, {})
@@ -45,17 +45,16 @@ async def anything(context: Context, kind: str) -> Any:
         raise ApiError(415, "UnsupportedMediaType", _UNKNOWN_FORM)
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        shown = f"{body[:30].decode(errors='replace')} ..." if len(body) > 30 else body.decode(errors="replace")
-        why = "unexpected end of JSON input" if _cut_off(problem) else str(problem)
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
-            f"json parse error: {why} ({shown or '<empty>'})"
-        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise bad_request(_unrecognized(kind, json_text.complaint(body), body)) from None
 
 
-def _cut_off(problem: Exception) -> bool:
-    return "truncated" in str(problem)
+def _unrecognized(kind: str, why: str, body: bytes) -> str:
+    """The sentence of a body without version and kind."""
+    return (
+        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+        f"json parse error: {why} ({json_text.shown(body)})"
+    )
 
 
 def _yaml(body: bytes) -> Any:
@@ -79,7 +78,12 @@ async def of_kind(context: Context, resource: Resource) -> Object:
     """The object of a create or update, checked against its schema. Raises ``ApiError`` 400 or 415."""
     body = await anything(context, resource.kind)
     if not isinstance(body, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): not an object")
+        names = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+        go_type = (
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        )
+        why = f"json: cannot unmarshal {names.get(type(body), 'null')} into Go value of type {go_type}"
+        raise bad_request(_unrecognized(resource.kind, why, await raw(context)))
     body.setdefault("apiVersion", resource.api_version)
     body.setdefault("kind", resource.kind)
     if body["apiVersion"] != resource.api_version or body["kind"] != resource.kind:
@@ -94,10 +98,12 @@ def _other_kind(body: Object, resource: Resource) -> str:
             f"({resource.api_version})"
         )
     version = str(body["apiVersion"]).rpartition("/")[2]
-    return (
-        f'{body["kind"]} in version "{version}" cannot be handled as a {resource.kind}: no kind "{body["kind"]}" is '
-        f'registered for version "{body["apiVersion"]}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-    )
+    said = f'{body["kind"]} in version "{version}" cannot be handled as a {resource.kind}: '
+    if schemas.schema_name(str(body["apiVersion"]), str(body["kind"])) is not None:
+        package = resource.group.partition(".")[0] or "core"
+        return f"{said}converting ({version}.{body['kind']}) to ({package}.{resource.kind}): unknown conversion"
+    registered = f'no kind "{body["kind"]}" is registered for version "{body["apiVersion"]}"'
+    return f'{said}{registered} in scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 
 def shape_of(context: Context, resource: Resource) -> "schemas.Shape | None":

@@ -103,9 +103,7 @@ def _quoted(sign: int) -> str:
         return r"'\''"
     if sign == ord('"'):
         return "'\"'"
-    if 0x20 <= sign < 0x7F:
-        return f"'{chr(sign)}'"
-    return f"'\\u{sign:04x}'" if sign >= 0x80 else f"'\\x{sign:02x}'"
+    return f"'{chr(sign)}'" if 0x20 <= sign < 0x7F else f"'\\u{sign:04x}'" if sign >= 0x80 else f"'\\x{sign:02x}'"
 
 
 def complaint(body: bytes) -> str:

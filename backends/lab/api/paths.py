@@ -7,6 +7,7 @@ from aiohttp import web
 
 from backends.lab.api import answers, discovery, openapi
 from backends.lab.api.context import Context, unsupported_verb
+from backends.lab.storage.status import no_such_resource
 
 _HEALTH: Final = ("ping", "log", "etcd", "informer-sync", "poststarthook/rbac/bootstrap-roles", "shutdown")
 _GO: Final = {26: "go1.19.10", 27: "go1.20.14", 28: "go1.21.13", 29: "go1.22.12", 30: "go1.22.12", 31: "go1.22.12"}
@@ -44,6 +45,8 @@ async def serve(context: Context) -> web.Response:
         return _health(context, parts)
     answer = _known(context, parts)
     if answer is None:
+        if parts[:1] == ["api"] or (parts[:1] == ["apis"] and parts[1:2] and parts[1] in discovery.groups(store)):
+            raise no_such_resource()
         return answers.text("404 page not found\n", 404)
     if info.verb not in ("get", "head"):
         raise unsupported_verb()

@@ -7,13 +7,13 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from backends.lab.api import answers
+from backends.lab.api import answers, json_text
 from backends.lab.api.context import Context
 from backends.lab.api.tables import Printer, partial
 from backends.lab.objects import Object, Resource
 from backends.lab.storage.history import Listed
 from backends.lab.storage.selectors import labels_match, parse_fields, parse_labels
-from backends.lab.storage.status import ApiError, bad_request, expired
+from backends.lab.storage.status import ApiError, Cause, bad_request, expired
 
 _GONE: Final = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -64,14 +64,13 @@ def relabelled(resource: Resource, obj: Object) -> Object:
     return obj if obj.get("apiVersion") == resource.api_version else {**obj, "apiVersion": resource.api_version}
 
 
-def check_version(context: Context) -> None:
-    """Raises ``ApiError`` 400 for an unreadable ``resourceVersion`` and 504 for one that is not reached yet."""
+def check_version(context: Context, *, watching: bool = False) -> None:
+    """Raises ``ApiError`` for a ``resourceVersion`` that is none (400; 500 in a watch) or is not reached yet (504)."""
     given = context.info.query.get("resourceVersion", "")
+    _check_match(context.info.query.get("resourceVersionMatch", ""), given)
     if given and not given.isdigit():
-        raise bad_request(
-            f'invalid resource version: resourceVersion: Invalid value: "{given}": '
-            f'strconv.ParseUint: parsing "{given}": invalid syntax'
-        )
+        why = f'resourceVersion: Invalid value: "{given}": strconv.ParseUint: parsing "{given}": invalid syntax'
+        raise ApiError(500, "", why) if watching else bad_request(f"invalid resource version: {why}")
     if given and int(given) > context.store.resource_version:
         current = context.store.resource_version
         details = {
@@ -80,6 +79,23 @@ def check_version(context: Context) -> None:
         }
         message = f"Timeout: Too large resource version: {given}, current: {current}"
         raise ApiError(504, "Timeout", message, details, {"Retry-After": "1"})
+
+
+def _check_match(match: str, version: str) -> None:
+    """Raises ``ApiError`` 422 for a ``resourceVersionMatch`` that cannot be (meta/internalversion/validation)."""
+    reason = "FieldValueForbidden"
+    if match not in ("", "Exact", "NotOlderThan"):
+        reason = "FieldValueNotSupported"
+        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+    elif match and not version:
+        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    elif match == "Exact" and version == "0":
+        why = 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+    else:
+        return
+    cause = Cause(reason, why, "resourceVersionMatch")
+    details = {"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause.json()]}
+    raise ApiError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {why}', details)
 
 
 def listing(context: Context, resource: Resource) -> web.Response:
@@ -121,12 +137,7 @@ def _token(version: int, start: int) -> str:
 
 def _resumed(context: Context, resource: Resource, token: str) -> tuple[int, int, Listed]:
     query = context.info.query
-    try:
-        read = msgspec.json.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        version, start = int(read["rv"]), int(read["start"])
-    except (ValueError, KeyError, TypeError, msgspec.DecodeError):
-        why = "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"
-        raise bad_request(why) from None
+    version, start = _position(token)
     if query.get("resourceVersion") not in (None, "", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
     key = (resource.key, context.namespace, query.get("labelSelector", ""), query.get("fieldSelector", ""), version)
@@ -136,13 +147,30 @@ def _resumed(context: Context, resource: Resource, token: str) -> tuple[int, int
     return version, start, listed
 
 
+def _position(token: str) -> tuple[int, int]:
+    invalid = "invalid continue token: continue key is not valid: "
+    try:
+        decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise bad_request(f"{invalid}illegal base64 data at input byte 0") from None
+    try:
+        read = msgspec.json.decode(decoded)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise bad_request(f"{invalid}{json_text.complaint(decoded)}") from None
+    try:
+        return int(read["rv"]), int(read["start"])
+    except (ValueError, KeyError, TypeError):
+        raise bad_request(f"{invalid}server does not recognize this encoded version ") from None
+
+
 def _shown(context: Context, resource: Resource, chunk: Listed, meta: Object) -> web.Response:
     wanted = answers.accepted(context.request)
     if wanted.kind == "Table":
         table = Printer(context.store, resource).table((obj for obj, _ in chunk), meta, _include(context))
         return answers.respond(context.request, table)
     if wanted.kind == "PartialObjectMetadataList":
-        items = [partial(obj) for obj, _ in chunk]
+        # Go writes a list that was never appended to as null.
+        items = [partial(obj) for obj, _ in chunk] or None
         body = {"kind": wanted.kind, "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": items}
         return answers.respond(context.request, body)
     head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta}

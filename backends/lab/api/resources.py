@@ -18,8 +18,11 @@ _Serve: TypeAlias = Callable[[Context, Resource], Awaitable[web.StreamResponse]]
 async def serve(context: Context) -> web.StreamResponse:
     """Answer a request for a resource of the cluster."""
     info = context.info
-    if info.version not in groups(context.store).get(info.group, ()):
+    versions = groups(context.store).get(info.group)
+    if versions is None:
         return answers.text("404 page not found\n", 404)
+    if info.version not in versions:
+        raise no_such_resource()
     if reviews.is_review(context):
         return await reviews.serve(context)
     resource = context.resource()
@@ -39,6 +42,12 @@ async def _get(context: Context, resource: Resource) -> web.Response:
 
 async def _list(context: Context, resource: Resource) -> web.Response:
     return reading.listing(context, resource)
+
+
+async def _create(context: Context, resource: Resource) -> web.Response:
+    if context.info.name:
+        raise method_not_allowed()
+    return await writing.create(context, resource)
 
 
 async def _collection(context: Context, resource: Resource) -> web.Response:
@@ -67,7 +76,7 @@ _MAIN: Final[Mapping[str, _Serve]] = {
     "get": _get,
     "list": _list,
     "watch": watching.serve,
-    "create": writing.create,
+    "create": _create,
     "update": _update,
     "patch": _patch,
     "delete": deleting.delete,

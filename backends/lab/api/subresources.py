@@ -49,8 +49,11 @@ async def scale(context: Context, resource: Resource) -> web.Response:
         raise method_not_allowed()
     replicas = (wanted.get("spec") or {}).get("replicas", 0) if isinstance(wanted, dict) else None
     if not isinstance(replicas, int) or replicas < 0:
-        message = f'Scale.autoscaling "{context.info.name}" is invalid: spec.replicas: Invalid value: {replicas}: '
-        raise ApiError(422, "Invalid", message + "must be greater than or equal to 0", {"kind": "Scale"})
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        causes = [Cause("FieldValueInvalid", text, "spec.replicas").json()]
+        details = {"name": context.info.name, "group": "autoscaling", "kind": "Scale", "causes": causes}
+        message = f'Scale.autoscaling "{context.info.name}" is invalid: spec.replicas: {text}'
+        raise ApiError(422, "Invalid", message, details)
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     new = {**old, "spec": {**old["spec"], "replicas": replicas}}
     new["metadata"] = {**old["metadata"], "resourceVersion": version}
@@ -74,7 +77,7 @@ def _scale(obj: Object) -> Object:
         "kind": "Scale",
         "apiVersion": _SCALE,
         "metadata": {field: meta[field] for field in kept if field in meta},
-        "spec": {"replicas": spec.get("replicas", 0)},
+        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
         "status": current,
     }
 

@@ -100,7 +100,7 @@ def _check(context: Context, initial: bool) -> None:
         details = {"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause.json()]}
         message = f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {text}'
         raise ApiError(422, "Invalid", message, details)
-    reading.check_version(context)
+    reading.check_version(context, watching=True)
 
 
 class _Source:

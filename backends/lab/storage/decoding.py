@@ -1,11 +1,13 @@
 """A request body as a typed server reads it: types checked, unknown fields found and dropped, empty values gone."""
 
+import string
 from typing import Any, Final
 
 from backends.lab.storage.schemas import Shape
 from backends.lab.storage.status import ApiError, bad_request
 
 _JSON_NAMES: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+_BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/")
 _GO_NAMES: Final = {"string": "string", "boolean": "bool", "number": "float64"}
 
 
@@ -75,7 +77,38 @@ def _value(
         return [_value(items, item, f"{path}[{index}]", unknown, kind, parent) for index, item in enumerate(value)]
     if not _fits(expected, value):
         raise _mismatch(shape, value, path, kind, parent)
+    if shape.inner.get("format") == "byte" and not shape.custom:
+        _check_base64(value, kind)
     return value
+
+
+def _check_base64(text: str, kind: tuple[str, str]) -> None:
+    """Raises ``ApiError`` 400 with the place at which Go's decoder gives up."""
+    at = _base64_fault(text)
+    if at is not None:
+        version = kind[0].rpartition("/")[2]
+        what = f'{kind[1]} in version "{version}" cannot be handled as a {kind[1]}'
+        raise bad_request(f"{what}: illegal base64 data at input byte {at}")
+
+
+def _base64_fault(text: str) -> int | None:
+    """Where the text stops being base64, or None (encoding/base64, ``decodeQuantum``)."""
+    places = [(at, character) for at, character in enumerate(text) if character not in "\r\n"]
+    for start in range(0, len(places), 4):
+        quantum = places[start : start + 4]
+        for position, (at, character) in enumerate(quantum):
+            if character in _BASE64:
+                continue
+            if character != "=" or position < 2:
+                return at
+            if position == 2 and len(quantum) == 3:
+                return len(text)
+            if position == 2 and quantum[3][1] != "=":
+                return at
+            return places[start + 4][0] if len(places) > start + 4 else None
+        if len(quantum) < 4:
+            return quantum[0][0]
+    return None
 
 
 def _fits(expected: str, value: Any) -> bool:
@@ -93,6 +126,8 @@ def _mismatch(shape: Shape, value: Any, path: str, kind: tuple[str, str], parent
     if shape.kind == "array":
         element = shape.items.name.rpartition(".")[2] if shape.items is not None and shape.items.name else "string"
         wanted = f"[]{element}"
+    elif shape.inner.get("format") == "byte":
+        wanted = "[]uint8"
     elif shape.kind == "map":
         wanted = "map[string]string"
     elif shape.kind == "integer":

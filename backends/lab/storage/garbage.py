@@ -52,14 +52,17 @@ def marked(store: "ObjectStore", resource: Resource, old: Object, grace_seconds:
     new: Object = msgspec.json.decode(msgspec.json.encode(old))
     meta = new["metadata"]
     graceful = resource.key == PODS.key and grace_seconds > 0 and _runs(new)
-    if "deletionTimestamp" not in meta or (resource.key == PODS.key and not graceful):
-        seconds = grace_seconds if graceful else 0
-        meta["deletionTimestamp"] = _stamp(store.now() + seconds)
-        meta["deletionGracePeriodSeconds"] = seconds
-        if resource.generation and "generation" in meta:
-            meta["generation"] += 1
     if propagation == "Foreground" and FOREGROUND not in meta.get("finalizers", ()):
         meta["finalizers"] = [*meta.get("finalizers", ()), FOREGROUND]
+    # What nothing holds goes as it was: only pods are deleted in two steps, and namespaces by their controller.
+    held = resource.key in (PODS.key, NAMESPACES.key) or bool(meta.get("finalizers"))
+    if held and ("deletionTimestamp" not in meta or (resource.key == PODS.key and not graceful)):
+        seconds = grace_seconds if graceful else 0
+        meta["deletionTimestamp"] = _stamp(store.now() + seconds)
+        if resource.key != NAMESPACES.key:
+            meta["deletionGracePeriodSeconds"] = seconds
+        if resource.generation and "generation" in meta:
+            meta["generation"] += 1
     if propagation == "Orphan":
         _orphan(store, meta["uid"])
     if resource.key == NAMESPACES.key:

@@ -88,7 +88,7 @@ def _requirement(tokens: list[str]) -> Requirement:
 def _values(tokens: list[str]) -> frozenset[str]:
     opening = tokens.pop(0)
     if opening != "(":
-        raise _unparsed(opening, "'('")
+        raise bad_request(f"unable to parse requirement: found '{opening}' expected: '('")
     values: set[str] = set()
     while tokens[0] != ")":
         if tokens[0] == ",":

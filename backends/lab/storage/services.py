@@ -81,8 +81,10 @@ def _allocate_address(
             raise invalid(resource, name, [cause]) from None
         taken["clusterIPs"] = [wanted]
     spec["clusterIP"], spec["clusterIPs"] = wanted, [wanted]
-    spec.setdefault("ipFamilies", ["IPv4"])
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    # Without addresses of its own and without pods to take them from, a Service may mean both families.
+    both = wanted == "None" and not spec.get("selector")
+    spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if both else ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "RequireDualStack" if both else "SingleStack")
 
 
 def _allocate_ports(

@@ -167,6 +167,8 @@ def _service_port(port: Mapping[str, Any], index: int, several: bool) -> list[Ca
     if not isinstance(number, int) or not 1 <= number <= 65535:
         text = f"Invalid value: {number or 0}: must be between 1 and 65535, inclusive"
         causes.append(Cause("FieldValueInvalid", text, f"{at}.port"))
+        if port.get("targetPort", number) == number:
+            causes.append(Cause("FieldValueInvalid", text, f"{at}.targetPort"))
     if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
         text = f'Unsupported value: "{port.get("protocol")}": supported values: "SCTP", "TCP", "UDP"'
         causes.append(Cause("FieldValueNotSupported", text, f"{at}.protocol"))

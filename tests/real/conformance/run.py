@@ -11,6 +11,7 @@ from tests.real.conformance.server import Answer, Server
 TABLE: tuple[tuple[str, tuple[Request, ...]], ...] = (
     ("discover", reading.DISCOVERY),
     ("create", writing.CREATIONS),
+    ("refuse", writing.BROKEN_BODIES + writing.BROKEN_SECRETS),
     ("read back", writing.READ_BACK),
     ("read", reading.READS),
     ("rights", reading.RIGHTS),

@@ -133,6 +133,32 @@ CREATIONS = (
     ),
 )
 
+BROKEN_BODIES = tuple(
+    Request(f"a body that is {body!r}", "POST", f"{NS}/configmaps", 400, body=body)
+    for body in (
+        "",
+        "[",
+        '{"a":1,}',
+        '{"a" 1}',
+        '{"a":1 "b"}',
+        "[1 2]",
+        "nope",
+        "{} x",
+        '{"a":tru}',
+        '{"a":"\x01"}',
+        '"x',
+        "[]",
+        "1",
+        '{"kind":"Deployment","apiVersion":"apps/v1"}',
+        '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":[]}',
+    )
+)
+
+BROKEN_SECRETS = tuple(
+    Request(f"a secret that holds {text!r}", "POST", f"{NS}/secrets", 400, body=secret("bad", data={"a": text}))
+    for text in ("?", "YQ", "YQ=", "YWI?", "a b", "YWJj====", 7)
+)
+
 READ_BACK = (
     Request("an object", "GET", f"{NS}/configmaps/first", 200, keep={"old": "metadata.resourceVersion"}),
     Request("a service with its defaults", "GET", f"{NS}/services/front", 200),
