@@ -62,6 +62,12 @@ class AwsServices:
         # The in-tree controller leaves Services alone whose type says that somebody else makes the balancer.
         return given is None and annotation(service, _PREFIX + "type") not in ("external", "nlb-ip")
 
+    def shape(self, service: Object) -> object:
+        """The scheme under the AWS Load Balancer Controller; the in-tree one never looks again."""
+        if not self._lbc:
+            return None
+        return (annotation(service, _PREFIX + "scheme"), annotation(service, _PREFIX + "internal"))
+
     def make(self, service: Object, nodes: list[Object]) -> Made:
         """Choose, find subnets, create."""
         choice = self.choose(service)

@@ -52,6 +52,11 @@ class AzureServices:
         spec = service["spec"]
         return spec.get("type") == "LoadBalancer" and spec.get("loadBalancerClass") is None
 
+    def shape(self, service: Object) -> object:
+        """Private or public, and where."""
+        names = ("internal", "internal-subnet", "ipv4")
+        return (*(annotation(service, _PREFIX + name) for name in names), service["spec"].get("loadBalancerIP"))
+
     def make(self, service: Object, nodes: list[Object]) -> Made:
         """A private front end in the nodes' subnet where the annotation says so, else a public one."""
         front = _front_name(service)

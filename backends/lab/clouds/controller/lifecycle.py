@@ -47,6 +47,9 @@ class Maker(Protocol):
     def wants(self, service: Object) -> bool:
         """Whether this controller feels responsible."""
 
+    def shape(self, service: Object) -> object:
+        """What of the Service makes another load balancer necessary when it changes."""
+
     def make(self, service: Object, nodes: list[Object]) -> Made:
         """Create everything. Raises ``CannotBalance``."""
 
@@ -66,8 +69,8 @@ class _Record:
     key: tuple[str, str]
     made: Made | None = None
     active: bool = False
+    shape: object = None
     signature: object = None
-    failing: bool = False
 
 
 class ServiceController:
@@ -125,6 +128,9 @@ class ServiceController:
             self._tell(service, "EnsuringLoadBalancer", "Ensuring load balancer")
             if self._maker.finalizer not in (meta.get("finalizers") or ()):
                 self._hold(service, add=True)
+        if record.made is not None and record.shape != self._maker.shape(service):
+            self._maker.remove(record.made)
+            record.made, record.active, record.due = None, False, now + self._maker.delay
         if record.made is None:
             return record.due if now < record.due else self._make(record, service, nodes, now)
         if not record.active:
@@ -143,9 +149,9 @@ class ServiceController:
             made = self._maker.make(service, nodes)
         except CannotBalance as problem:
             self._tell(service, problem.reason, str(problem), warn=True)
-            record.failing, record.due = True, now + _RETRY
+            record.due = now + _RETRY
             return record.due
-        record.made, record.signature = made, _signature(service, nodes)
+        record.made, record.signature, record.shape = made, _signature(service, nodes), self._maker.shape(service)
         record.due = now + made.seconds_until_active
         status = {"loadBalancer": {"ingress": made.ingress}}
         self._store.set_status(SERVICES, *record.key, status)
