@@ -1,0 +1,247 @@
+"""Set-up: what a run does, waits for and how it ended (screens.md §3.7)."""
+
+from mesh.plan import Plan, Step
+from tui.present import words
+from tui.present.lines import Line, Row, column, cut, line, rule, wrapped
+from tui.present.plan import needs, numbers, where
+from tui.present.texts import message
+from tui.session import RunView, Session
+from tui.signs import Signs
+
+BEGUN = ("running", "done", "already", "failed", "cancelled", "undone", "skipped", "started", "sent")
+
+
+def title(session: Session) -> tuple[str, str]:
+    """``Join a and b``, ``3 done · 2 running · 5 to go · about 8 m``."""
+    run = session.run
+    if run is None:
+        return "Set-up", ""
+    if run.state == "cut off":
+        cut_in = next(
+            (number for step, number in numbers(run.plan).items() if run.of(step).state in ("started", "sent")), 0
+        )
+        return f"Run {run.number} was cut off" + (f" in step {cut_in}" if cut_in else ""), ""
+    if run.state == "done":
+        return f"Joined in {words.clock(run.seconds)}", "all steps done"
+    return run.plan.title, counts(run)
+
+
+def counts(run: RunView) -> str:
+    """How many steps are in which state."""
+    states = [run.of(step.id).state for step in run.plan.todo()]
+    done = sum(state in ("done", "already") for state in states)
+    parts = [f"{done} done"]
+    for state, word in (("running", "running"), ("failed", "failed"), ("cancelled", "stopped")):
+        number = states.count(state)
+        if number:
+            parts.append(f"{number} {word}")
+    waiting = sum(state not in BEGUN for state in states)
+    if run.state == "failed":
+        parts += [f"{waiting} blocked"] if waiting else []
+        parts.append("nothing is running")
+    elif waiting:
+        parts.append(f"{waiting} to go")
+        left = sum(step.usual for step in run.plan.todo() if run.of(step.id).state not in BEGUN)
+        parts.append(f"about {words.duration(left)}")
+    if run.state == "paused":
+        parts.append("paused")
+    return " · ".join(parts)
+
+
+def nothing(session: Session) -> list[Line]:
+    """What the place says before anything was applied."""
+    if session.unfinished is not None:
+        return [line(f"  Run {session.unfinished.run} is unfinished: ", ("1", "key"), " shows it as its first row.")]
+    return [line("  Nothing was applied yet: ", ("4", "key"), " shows the plan, ", ("A", "key"), " there applies it.")]
+
+
+def rows(session: Session, width: int, signs: Signs) -> list[Row]:
+    """The steps of the run."""
+    run = session.run
+    if run is None:
+        return [Row("", tuple(nothing(session)))]
+    return [_row(step, run, session.now, width, signs) for step in run.plan.todo()]
+
+
+def _row(step: Step, run: RunView, now: float, width: int, signs: Signs) -> Row:
+    view = run.of(step.id)
+    state = shown_state(step, run)
+    sign, token = words.step_sign(state, signs)
+    if run.state == "paused" and state == "":
+        sign, token = signs.todo, "muted"
+    number = numbers(run.plan)[step.id]
+    room, place = (38 + min(max(width - 80, 0), 24), 12) if width >= 80 else (max(width - 26, 14), 0)
+    time, time_token = _time(step, run, now)
+    body = f"{column(step.title, room, signs)}" + (f"{column(where(step, run.plan), place, signs)} " if place else " ")
+    text_token = "muted" if state in ("", "blocked") else ""
+    del view
+    return Row(
+        step.id,
+        (line(" ", " ", (column(sign, 2, signs), token), (f"{number:<2} {body}", text_token), (time, time_token)),),
+    )
+
+
+def shown_state(step: Step, run: RunView) -> str:
+    """The state of a step; one that never began is blocked once the run has failed."""
+    state = run.of(step.id).state
+    if state:
+        return state
+    return "blocked" if run.state == "failed" else ""
+
+
+def _time(step: Step, run: RunView, now: float) -> tuple[str, str]:
+    view = run.of(step.id)
+    if view.state == "running":
+        spent = now - view.started
+        over = spent > step.usual
+        return f"{words.clock(spent)} of {words.clock(step.usual)}", "warn" if over else ""
+    if view.state in ("done", "failed", "cancelled"):
+        return words.clock(view.seconds), "fail" if view.state == "failed" else "muted"
+    if view.state in ("already", "undone", "skipped"):
+        return words.STEP_WORDS[view.state], "muted"
+    if view.state in ("started", "sent"):
+        return words.STEP_WORDS[view.state], "unknown"
+    if run.state == "failed":
+        return "blocked", "muted"
+    told = needs(step, run.plan)
+    return f"needs {told}" if told != "-" else "to do", "muted"
+
+
+def log_head(
+    step: Step | None, run: RunView, now: float, width: int, signs: Signs, following: bool, lines: int, find: str
+) -> Line:
+    """The line over the log: what the step waits for and whether the log follows."""
+    if step is None:
+        return rule("", "", width, signs, lead=1)
+    number = numbers(run.plan).get(step.id, 0)
+    view = run.of(step.id)
+    left = f"step {number}"
+    if view.state == "running" and view.waiting:
+        until = f", until {words.clock(max(view.until - now, 0))}" if view.until else ""
+        left += f" waits for: {view.waiting}{until}"
+    elif view.state:
+        left += f" {words.STEP_WORDS.get(view.state, view.state)}"
+    right = (f"{find} · " if find else "") + ("following" if following else f"{lines:,} lines, End follows")
+    return rule(cut(left, width - len(right) - 10, signs), right, width, signs, lead=1)
+
+
+def outcome(session: Session, step: Step | None, width: int, signs: Signs) -> list[Line]:
+    """How a step or run ended and the ways on: shown beside or below the steps."""
+    run = session.run
+    if run is None:
+        return []
+    if run.state == "cut off":
+        return _cut_off(run, width, signs)
+    if run.refusal:
+        return [line((" REFUSED, nothing was changed", "fail")), *wrapped(run.refusal, width - 2, "", "   ", "   ")]
+    failed = next((item for item in run.plan.todo() if run.of(item.id).state == "failed"), None)
+    if run.state == "failed" and failed is not None:
+        return _failed(run, failed, width, signs)
+    if run.state == "cancelled":
+        return [
+            line((" STOPPED", "warn"), " what was done stays, nothing is half-written here"),
+            line("   ", ("R", "key"), " goes on where it stopped"),
+        ]
+    return _step_words(run, step, width) if step is not None else []
+
+
+def _step_words(run: RunView, step: Step, width: int) -> list[Line]:
+    number = numbers(run.plan).get(step.id, 0)
+    made = [line((f" STEP {number}  {step.title}", "title"))]
+    made += wrapped(step.why, width - 2, "", "   ", "   ")
+    if step.undo:
+        made += wrapped(f"undo: {step.undo}", width - 2, "muted", "   ", "   ")
+    view = run.of(step.id)
+    if view.message:
+        made += wrapped(view.message, width - 2, "warn", "   ", "   ")
+    return made
+
+
+def _failed(run: RunView, failed: Step, width: int, signs: Signs) -> list[Line]:
+    view = run.of(failed.id)
+    made = [
+        line((f" STEP {numbers(run.plan)[failed.id]}  {failed.title}", "title"), (f"  {signs.fail} failed", "fail"))
+    ]
+    if view.finding is not None:
+        finding = view.finding
+        subject = words.subject_words(finding.subject, signs)
+        made += [(), line((" ROOT CAUSE", "title"), ("   enter opens the finding", "muted"))]
+        told = f"{signs.fail} {finding.code} {subject}: {message(finding)}"
+        made += wrapped(told, width - 2, "fail", "   ", "     ")
+    made += [(), line((" WHERE IT STOPPED", "title")), *wrapped(view.message, width - 2, "", "   ", "   ")]
+    made += [
+        (),
+        line((" WAYS ON", "title")),
+        line("   ", ("R", "key"), " retry: goes on from what is really there"),
+        line("   Nothing forces a choice: the run is kept in the journal."),
+    ]
+    return made
+
+
+def _cut_off(run: RunView, width: int, signs: Signs) -> list[Line]:
+    done = sum(run.of(step.id).state in ("done", "already") for step in run.plan.todo())
+    return [
+        line((f" {signs.warn} Run {run.number} was cut off", "warn"), f" after {done} of {len(run.plan.todo())} steps"),
+        line("   ", ("A", "key"), " continues: each step is read first, what is already so is not done again"),
+    ]
+
+
+def status(session: Session) -> str:
+    """The line of row 23 when nothing newer was announced."""
+    run = session.run
+    if run is None:
+        return ""
+    if run.state == "done":
+        return f"Joined in {words.clock(run.seconds)}. {proof(run.plan)}  > opens the mesh."
+    order = numbers(run.plan)
+    for step in run.plan.todo():
+        view = run.of(step.id)
+        if view.state == "running" and session.now - view.started > step.usual:
+            why = f" {view.waiting}." if view.waiting else ""
+            return f"Step {order[step.id]} takes longer than usual ({words.clock(step.usual)}).{why}"
+    return ""
+
+
+def end_words(session: Session) -> str:
+    """How the run ended, for the status row."""
+    run = session.run
+    if run is None:
+        return ""
+    if run.state == "done":
+        return status(session)
+    if run.state == "cancelled":
+        return "Stopped. Nothing is running; what was done stays, R goes on."
+    order = numbers(run.plan)
+    failed = next((step for step in run.plan.todo() if run.of(step.id).state == "failed"), None)
+    if failed is None:
+        return run.summary
+    view = run.of(failed.id)
+    cause = view.finding.code if view.finding else view.message
+    done = sum(run.of(step.id).state in ("done", "already") for step in run.plan.todo())
+    return f"Step {order[failed.id]} failed: {cause}. Nothing is running; {done} steps stand."
+
+
+def proof(plan: Plan) -> str:
+    """What the proof step proved."""
+    proven = next(
+        (step for step in plan.steps if any(type(effect).__name__ == "Prove" for effect in step.effects)), None
+    )
+    return "Proof: one service answered on every side." if proven else ""
+
+
+def narrow_outcome(session: Session, width: int, signs: Signs) -> list[Line]:
+    """At most four lines for the space between steps and log at 80 columns: only when there is something to decide."""
+    run = session.run
+    if run is None or not (run.refusal or run.state in ("failed", "cut off", "cancelled")):
+        return []
+    if run.state == "failed":
+        failed = next((item for item in run.plan.todo() if run.of(item.id).state == "failed"), None)
+        if failed is not None:
+            view = run.of(failed.id)
+            code = f"{view.finding.code} {message(view.finding)}" if view.finding else view.message
+            made = wrapped(f"{signs.fail} {code}", width - 2, "fail", " ", "   ")[:2]
+            return [
+                *made,
+                line(" ", ("R", "key"), " retry  ", ("enter", "key"), " finding  ", ("c", "key"), " command"),
+            ]
+    return outcome(session, None, width, signs)[:4]

@@ -1,0 +1,47 @@
+"""What every drawn widget shares: tokens become styles, lines become strips, ASCII terminals get ASCII."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from mesh.text import clean
+from tui.present.lines import Line
+from tui.signs import UNICODE, Signs, ascii_cells
+from tui.themes import TOKENS
+
+if TYPE_CHECKING:
+    _Base = Widget
+else:
+    _Base = object
+
+
+def harmless(text: str) -> str:
+    """The text as one line without control characters: what was not cleaned at the boundary is cleaned here."""
+    return text if text.isprintable() else clean(text).translate({9: " ", 10: " "})
+
+
+class Styled(_Base):
+    """Mixin for widgets that draw lines of (text, token)."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"t-{name}" for name in TOKENS} | {"t-cursor", "t-cursor-blurred"}
+
+    @property
+    def signs(self) -> Signs:
+        """The app's set of signs."""
+        signs = getattr(self.app, "signs", UNICODE)
+        return signs if isinstance(signs, Signs) else UNICODE
+
+    def token_style(self, token: str) -> Style:
+        """The style of a token on this widget's ground; an unknown token has the plain one."""
+        if not token or token not in TOKENS:
+            return self.rich_style
+        return self.rich_style + self.get_component_rich_style(f"t-{token}", partial=True)
+
+    def strip(self, given: Line, width: int, over: Style | None = None) -> Strip:
+        """Exactly ``width`` cells of a line; ``over`` replaces every token's style (the cursor row)."""
+        shown = ascii_cells if self.signs.ascii else str
+        segments = [Segment(shown(harmless(text)), over or self.token_style(token)) for text, token in given]
+        return Strip(segments).adjust_cell_length(width, over or self.rich_style)

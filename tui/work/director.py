@@ -1,0 +1,393 @@
+"""What the user may wish for, as work for the engine; what comes back, as the next snapshot."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from mesh.errors import MeshError
+from mesh.events import CollectorProgress, Event, FactArrived
+from mesh.model.context import Access, ContextList, ContextPeek
+from mesh.plan import Plan
+from mesh.ports import Ports
+from tui.bridge import Bridge
+from tui.messages import JobCancelled, JobDone, JobFailed
+from tui.options import Options
+from tui.present import contexts as contexts_words
+from tui.present.choices import objections
+from tui.session import Gathering, Preview, Session, announcement, on_events
+from tui.work.judge import Judgement, judge
+from tui.work.running import RunDesk, really_there, who
+
+JUDGE_PAUSE = 0.3
+
+
+class Stage(Protocol):
+    """What the director needs of the app."""
+
+    session: Session
+
+    def show_session(self, session: Session) -> None:
+        """Take the next snapshot and draw it."""
+
+    def tell(self, text: str) -> None:
+        """Announce."""
+
+    def go(self, place: str) -> None:
+        """Open a place."""
+
+    def show_failure(self, job: str, what: str, error: Exception) -> None:
+        """Open the error screen: a mistake of ours, not of a cluster."""
+
+
+class Director:
+    """Turns wishes into jobs and answers into snapshots."""
+
+    def __init__(self, stage: Stage, ports: Ports, options: Options, bridge: Bridge) -> None:
+        self.stage = stage
+        self.ports = ports
+        self.options = options
+        self.bridge = bridge
+        self._again = False
+        self._judged_in = 0.0
+        self._chosen_once = False
+        self._before_edit: Plan | None = None
+        self.changed_steps: frozenset[str] = frozenset()
+        self._retry: dict[str, Any] = {}
+        self.runs = RunDesk(self)
+
+    @property
+    def session(self) -> Session:
+        """The snapshot."""
+        return self.stage.session
+
+    def update(self, **changes: Any) -> None:
+        """The next snapshot."""
+        self.stage.show_session(replace(self.session, **changes))
+
+    def begin(self) -> None:
+        """The first work: the lab or the contexts."""
+        lab = self.ports.lab
+        collectors = tuple(self.ports.gatherer.collectors())
+        self.update(
+            collectors=collectors,
+            scenarios=tuple(lab.scenarios()) if lab else (),
+            simulated=self.options.demo or self.options.simulated,
+            now=self.ports.clock.now(),
+        )
+        if self.options.demo and self.options.scenario:
+            self.start_lab(self.options.scenario)
+        elif not self.options.demo:
+            self.list_contexts()
+
+    def start_lab(self, scenario: str, seed: int | None = None) -> None:
+        """Start a lab and then list its contexts."""
+        lab = self.ports.lab
+        if lab is None:
+            self.stage.tell("This build has no lab: pip install 'meshwright[lab]'.")
+            return
+        options = self.options
+        self.forget()
+        self.update(lab=scenario, lab_state="starting", simulated=True, contexts=None)
+
+        async def work() -> None:
+            if lab.running:
+                await lab.stop()
+            wanted = options.seed if seed is None else seed
+            await lab.start(scenario, options.faults, speed=options.speed, seed=wanted)
+
+        self.submit("lab", f"starting lab {scenario}", work)
+
+    def forget(self) -> None:
+        """Nothing is known of any cluster."""
+        for job in ("gather", "judge"):
+            self.bridge.cancel(job)
+        self._chosen_once = False
+        kept = self.session
+        self.stage.show_session(
+            Session(
+                lab=kept.lab,
+                lab_state=kept.lab_state,
+                simulated=kept.simulated,
+                scenarios=kept.scenarios,
+                collectors=kept.collectors,
+                now=kept.now,
+            )
+        )
+
+    def list_contexts(self) -> None:
+        """Read the kubeconfig files."""
+
+        async def work() -> Any:
+            from mesh.journal import latest_unfinished
+
+            return self.ports.contexts.list(), latest_unfinished(self.ports.store)
+
+        self.submit("contexts", "reading kubeconfig files", work)
+
+    def _on_contexts(self, result: Any) -> None:
+        listed, unfinished = result
+        listed = self._renamed(listed)
+        known = {f"{ref.context}@{ref.file}" for ref in listed.contexts}
+        if unfinished is not None and not set(unfinished.contexts.values()) <= known:
+            unfinished = None
+        self.update(contexts=listed, unfinished=unfinished)
+        if not self._chosen_once:
+            self._chosen_once = True
+            self.update(chosen=self._first_choice())
+        for key in self.session.chosen:
+            self.peek(key)
+
+    def _renamed(self, listed: ContextList) -> ContextList:
+        """Contexts that the call named have the names it gave them."""
+        named = {(ref.context, ref.file): ref for ref in self.options.chosen}
+        refs = tuple(named.get((ref.context, ref.file), ref) for ref in listed.contexts)
+        return ContextList(refs, listed.problems, listed.searched)
+
+    def _first_choice(self) -> tuple[str, ...]:
+        """What was named in the call, else every context of a lab, else what was chosen last time."""
+        refs = self.session.refs
+        if self.options.chosen:
+            return tuple(ref.key for ref in refs if ref in self.options.chosen)
+        if self.session.simulated:
+            return tuple(ref.key for ref in refs)
+        last = self.ports.store.get("chosen") or []
+        return tuple(ref.key for ref in refs if f"{ref.context}@{ref.file}" in last)
+
+    def peek(self, key: str, *, again: bool = False) -> None:
+        """Look at a context once, or again."""
+        ref = self.session.ref(key)
+        if ref is None or (not again and (key in self.session.peeks or key in self.session.peeking)):
+            return
+        self.update(peeking=self.session.peeking | {key})
+        self.submit(f"peek:{key}", f"looking at {key}", lambda: self.ports.contexts.peek(ref))
+
+    def peek_all(self) -> None:
+        """Look at every context again."""
+        for ref in self.session.refs:
+            self.peek(ref.key, again=True)
+
+    def _on_peek(self, key: str, peek: ContextPeek) -> None:
+        before = self.session.peeks.get(key)
+        self.update(peeks={**self.session.peeks, key: peek}, peeking=self.session.peeking - {key})
+        for twin, other in self.session.twins.items():
+            if twin in self.session.chosen:
+                self.update(chosen=tuple(item for item in self.session.chosen if item != twin))
+                self.stage.tell(f"{twin} is the same cluster as {other}.")
+        if before is not None and before.access is not peek.access:
+            self.stage.tell(f"{key} is {peek.access.value}")
+
+    def choose(self, key: str) -> None:
+        """Choose a context or let go of it; says why it cannot be chosen."""
+        session = self.session
+        if key in session.chosen:
+            chosen = tuple(item for item in session.chosen if item != key)
+        else:
+            why = contexts_words.why_not_chosen(session, key)
+            if why:
+                self.stage.tell(why)
+                return
+            chosen = tuple(ref.key for ref in session.refs if ref.key in (*session.chosen, key))
+        self.update(chosen=chosen, edits={})
+        self.ports.store.put("chosen", [f"{ref.context}@{ref.file}" for ref in self.session.chosen_refs])
+        self.stage.tell(contexts_words.status(self.session))
+        if key in chosen:
+            self.peek(key)
+
+    def read(self, clusters: tuple[str, ...] = ()) -> None:
+        """Read the facts of the chosen clusters; of some of them only, what is known of the others is kept."""
+        session = self.session
+        refs = [ref for ref in session.chosen_refs if not clusters or ref.key in clusters]
+        if not refs:
+            return
+        partly = bool(clusters) and set(session.gathering.clusters) == set(session.chosen)
+        progress = {place: told for place, told in session.gathering.progress.items() if place[0] not in clusters}
+        usual = (self.ports.store.get("usual") or {}).get(_usual_key(session.chosen), 0.0)
+        now = self.ports.clock.now()
+        gathering = Gathering("reading", session.chosen, progress if partly else {}, now, 0.0, float(usual))
+        base = session.store if partly else None
+        if not partly:
+            self.update(store=type(session.store)(), judged=None)
+        self.update(gathering=gathering, now=now)
+        self.submit("gather", "reading facts", lambda: self.ports.gatherer.gather(refs, self.bridge.emit, base=base))
+
+    def stop_reading(self) -> None:
+        """Stop; what was not read is unknown."""
+        if not self.bridge.running("gather"):
+            self.stage.tell("nothing is being read")
+            return
+        self.bridge.cancel("gather")
+
+    def _on_gathered(self, store: Any) -> None:
+        now = self.ports.clock.now()
+        from mesh.facts import Known
+
+        known = sum(isinstance(fact, Known) for _, fact in store.items())
+        gathering = replace(self.session.gathering, state="done", ended=now, known=known, unknown=len(store) - known)
+        self.update(store=store, gathering=gathering, now=now)
+        usual = self.ports.store.get("usual") or {}
+        usual[_usual_key(gathering.clusters)] = now - gathering.started
+        self.ports.store.put("usual", usual)
+        self.rejudge()
+
+    def rejudge(self) -> None:
+        """Judge the facts again, soon; at most one judgement is under way."""
+        if self.bridge.running("judge"):
+            self._again = True
+            return
+        self._again = False
+        self.update(judging=True)
+        session = self.session
+        clusters, pause = session.gathering.clusters or session.chosen, JUDGE_PAUSE if session.gathering.running else 0
+
+        async def work() -> tuple[Judgement, Mapping[str, str], float]:
+            await asyncio.sleep(max(pause, self._judged_in * 3 if pause else 0))
+            began = time.monotonic()
+            latest = self.session
+            made = judge(latest.store, clusters, latest.edits, self.ports.clock.now())
+            return made, really_there(latest.run, latest.store), time.monotonic() - began
+
+        self.submit("judge", "judging facts", work)
+
+    def _on_judged(self, result: tuple[Judgement, Mapping[str, str], float]) -> None:
+        judged, there, self._judged_in = result
+        run = self.session.run
+        if run is not None and run.state == "cut off" and there and not self.session.gathering.running:
+            steps = {name: replace(run.of(name), state=state) for name, state in there.items()}
+            run = replace(run, steps={**run.steps, **steps})
+        if self._before_edit is not None and judged.plan is not None:
+            before = {step.id: step for step in self._before_edit.steps}
+            self.changed_steps |= {step.id for step in judged.plan.steps if before.get(step.id) != step}
+            self._before_edit = None
+        self.update(judged=judged, judging=False, run=run)
+        if self._again:
+            self.rejudge()
+
+    def edit(self, field: str, text: str | None) -> None:
+        """Change a choice of the plan, or with None back to its default; the plan is made again."""
+        edits = {name: value for name, value in self.session.edits.items() if name != field}
+        if text is not None:
+            edits[field] = text
+        self._before_edit = self.session.plan
+        self.update(edits=edits, preview=None)
+        self.rejudge()
+
+    def preview(self, field: str, text: str) -> None:
+        """Judge what a choice would mean while it is typed."""
+        session = self.session
+        clusters = session.gathering.clusters or session.chosen
+
+        async def work() -> Preview:
+            made = judge(session.store, clusters, {**session.edits, field: text}, self.ports.clock.now())
+            before = session.judged.findings if session.judged else ()
+            return Preview(field, text, objections(before, made.findings), made.refusal)
+
+        self.submit("preview", "judging a choice", work)
+
+    def step_seen(self, step: str) -> None:
+        """A step that an edit changed was looked at."""
+        self.changed_steps -= {step}
+
+    def who(self) -> tuple[str, ...]:
+        """As whom each cluster is written to."""
+        return who(self.session)
+
+    def on_events(self) -> None:
+        """Take what the engine told."""
+        arrived: list[Event] = self.bridge.take_events()
+        if not arrived:
+            return
+        self.stage.show_session(on_events(self.session, arrived))
+        said = [text for event in arrived if (text := announcement(event, self.session.run))]
+        if said and not all(isinstance(event, CollectorProgress) for event in arrived):
+            self.stage.tell(said[-1])
+        if any(isinstance(event, FactArrived) for event in arrived):
+            self.rejudge()
+
+    def on_done(self, message: JobDone) -> None:
+        """A job ended well."""
+        if not self.bridge.is_current(message):
+            return
+        kind, _, name = message.job.partition(":")
+        match kind:
+            case "lab":
+                self.update(lab_state="running")
+                self.list_contexts()
+            case "contexts":
+                self._on_contexts(message.result)
+            case "peek":
+                self._on_peek(name, message.result)
+            case "gather":
+                self._on_gathered(message.result)
+            case "judge":
+                self._on_judged(message.result)
+            case "preview":
+                self.update(preview=message.result)
+            case "run":
+                self.runs.ended(message.result)
+
+    def on_failed(self, message: JobFailed) -> None:
+        """A job raised: a designed error is announced, anything else opens the error screen."""
+        if not self.bridge.is_current(message):
+            return
+        kind, _, name = message.job.partition(":")
+        error = message.error
+        text = " ".join(error.lines()) if isinstance(error, MeshError) else f"{message.what} failed"
+        self._state_after_failure(kind, name, text)
+        if isinstance(error, MeshError):
+            self.stage.tell(text)
+        else:
+            self.stage.show_failure(message.job, message.what, error)
+
+    def _state_after_failure(self, kind: str, name: str, text: str) -> None:
+        session, now = self.session, self.ports.clock.now()
+        match kind:
+            case "lab":
+                self.update(lab_state="failed", lab="")
+            case "contexts":
+                self.update(contexts=session.contexts or ContextList())
+            case "peek":
+                peeks = {**session.peeks, name: ContextPeek(name, Access.INVALID, text)}
+                self.update(peeks=peeks, peeking=session.peeking - {name})
+            case "gather":
+                self.update(gathering=replace(session.gathering, state="failed", ended=now))
+            case "judge":
+                self.update(judging=False)
+            case "run":
+                self.runs.failed(text)
+
+    def on_cancelled(self, message: JobCancelled) -> None:
+        """A job was stopped."""
+        if not self.bridge.is_current(message) or self.bridge.running(message.job):
+            return
+        session = self.session
+        if message.job == "gather" and session.gathering.running:
+            progress = {
+                place: told if told.state not in ("", "reading", "waiting") else replace_state(told, "cancelled")
+                for place, told in session.gathering.progress.items()
+            }
+            ended = replace(session.gathering, state="stopped", ended=self.ports.clock.now(), progress=progress)
+            self.update(gathering=ended)
+            self.stage.tell("Reading stopped; what was not read is ?.")
+            self.rejudge()
+
+    def retry(self, job: str) -> None:
+        """Do a failed job again."""
+        again = self._retry.get(job)
+        if again is not None:
+            self.submit(*again)
+
+    def submit(self, job: str, what: str, work: Any) -> None:
+        """Hand work to the engine; it can be tried again."""
+        self._retry[job] = (job, what, work)
+        self.bridge.submit(job, what, work)
+
+
+def replace_state(told: CollectorProgress, state: str) -> CollectorProgress:
+    """The same progress in another state."""
+    return CollectorProgress(told.cluster, told.collector, state, told.done, told.total, told.text)
+
+
+def _usual_key(clusters: tuple[str, ...]) -> str:
+    return ",".join(sorted(clusters))
