@@ -67,7 +67,8 @@ def relabelled(resource: Resource, obj: Object) -> Object:
 def check_version(context: Context, *, watching: bool = False) -> None:
     """Raises ``ApiError`` for a ``resourceVersion`` that is none (400; 500 in a watch) or is not reached yet (504)."""
     given = context.info.query.get("resourceVersion", "")
-    _check_match(context.info.query.get("resourceVersionMatch", ""), given)
+    if not context.info.flag("sendInitialEvents"):
+        _check_match(context.info.query.get("resourceVersionMatch", ""), given)
     if given and not given.isdigit():
         why = f'resourceVersion: Invalid value: "{given}": strconv.ParseUint: parsing "{given}": invalid syntax'
         raise ApiError(500, "", why) if watching else bad_request(f"invalid resource version: {why}")

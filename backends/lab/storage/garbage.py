@@ -171,7 +171,8 @@ def _delete_dependent(store: "ObjectStore", resource: Resource, obj: Object, pro
 def _orphan(store: "ObjectStore", uid: str) -> None:
     for resource, obj in dependents(store, uid):
         left = [reference for reference in obj["metadata"]["ownerReferences"] if reference.get("uid") != uid]
-        store.update(resource, {**obj, "metadata": {**obj["metadata"], "ownerReferences": left}})
+        meta = {key: value for key, value in obj["metadata"].items() if key != "ownerReferences"}
+        store.update(resource, {**obj, "metadata": {**meta, "ownerReferences": left} if left else meta})
 
 
 def _finish_foreground(store: "ObjectStore", uid: str) -> None:
