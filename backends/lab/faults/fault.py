@@ -14,7 +14,7 @@ Undo = Callable[[], None]
 class Fault:
     """``layer`` groups faults for people: network, trust, settings, services, access.
 
-    ``inject`` takes the world and places by keyword (clusters by name); it raises ``ValueError`` where something that it
+    ``inject`` takes the world and places by keyword (clusters by name); it raises ``ValueError`` where what it
     needs is not there. ``clear`` takes back everything that this fault has changed in that world.
     """
 

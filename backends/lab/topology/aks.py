@@ -30,6 +30,16 @@ class _Ids:
     scale_set: str
     cluster: str
 
+    def facts(self) -> dict[str, str]:
+        """The ids that others look up in the cluster's facts."""
+        return {
+            "vnet_id": self.vnet,
+            "subnet_id": self.subnet,
+            "nic_nsg": self.nic_nsg,
+            "node_group": self.node_group,
+            "cluster_id": self.cluster,
+        }
+
 
 def aks(
     world: World,
@@ -66,12 +76,8 @@ def aks(
         version=aks_version(version),
         service_cidr=service_cidr,
         node_subnets=(node_subnet,),
-        vnet_id=ids.vnet,
         vnet_cidr=vnet,
-        subnet_id=ids.subnet,
-        nic_nsg=ids.nic_nsg,
-        node_group=ids.node_group,
-        cluster_id=ids.cluster,
+        **ids.facts(),
     )
     azure.add_group(ids.group, region)
     azure.add_group(ids.node_group, region, managed_by=ids.cluster)
@@ -182,7 +188,34 @@ def _managed_cluster(
     kube_proxy: bool,
 ) -> None:
     version = cluster.version.removeprefix("v")
-    network: dict[str, Any] = {
+    dns_prefix = f"{cluster.cloud_name}-dns"
+    azure.put(
+        ids.cluster,
+        {
+            "location": cluster.region,
+            "sku": {"name": "Base", "tier": "Free"},
+            "identity": {"type": "SystemAssigned", "principalId": azure.new_guid(), "tenantId": azure.tenant},
+            "properties": {
+                "powerState": {"code": "Running"},
+                "kubernetesVersion": version,
+                "currentKubernetesVersion": version,
+                "dnsPrefix": dns_prefix,
+                "fqdn": f"{dns_prefix}-{ids.nic_nsg[-12:-4]}.hcp.{cluster.region}.azmk8s.io",
+                "nodeResourceGroup": ids.node_group,
+                "enableRBAC": True,
+                "networkProfile": _network_profile(cluster, pod_cidr, network_plugin, kube_proxy=kube_proxy),
+                "agentPoolProfiles": [_pool(ids, nodes, version)],
+                "aadProfile": {"managed": True, "enableAzureRBAC": False, "tenantID": azure.tenant},
+                "apiServerAccessProfile": {"enablePrivateCluster": False},
+            },
+        },
+    )
+    cluster.facts["managed_cluster"] = lambda: azure.get(ids.cluster)
+    azure.on_kube_proxy.append(lambda name, kept: _kube_proxy_wanted(cluster, name, kept))
+
+
+def _network_profile(cluster: LabCluster, pod_cidr: str, network_plugin: str, *, kube_proxy: bool) -> dict[str, Any]:
+    profile: dict[str, Any] = {
         "networkPlugin": network_plugin,
         "podCidr": pod_cidr,
         "podCidrs": [pod_cidr],
@@ -194,8 +227,12 @@ def _managed_cluster(
         "ipFamilies": ["IPv4"],
     }
     if not kube_proxy:
-        network["kubeProxyConfig"] = {"enabled": False}
-    pool = {
+        profile["kubeProxyConfig"] = {"enabled": False}
+    return profile
+
+
+def _pool(ids: _Ids, nodes: int, version: str) -> dict[str, Any]:
+    return {
         "name": _POOL,
         "count": nodes,
         "vmSize": _SIZE,
@@ -209,29 +246,6 @@ def _managed_cluster(
         "provisioningState": "Succeeded",
         "powerState": {"code": "Running"},
     }
-    azure.put(
-        ids.cluster,
-        {
-            "location": cluster.region,
-            "sku": {"name": "Base", "tier": "Free"},
-            "identity": {"type": "SystemAssigned", "principalId": azure.new_guid(), "tenantId": azure.tenant},
-            "properties": {
-                "powerState": {"code": "Running"},
-                "kubernetesVersion": version,
-                "currentKubernetesVersion": version,
-                "dnsPrefix": f"{cluster.cloud_name}-dns",
-                "fqdn": f"{cluster.cloud_name}-dns-{ids.nic_nsg[-12:-4]}.hcp.{cluster.region}.azmk8s.io",
-                "nodeResourceGroup": ids.node_group,
-                "enableRBAC": True,
-                "networkProfile": network,
-                "agentPoolProfiles": [pool],
-                "aadProfile": {"managed": True, "enableAzureRBAC": False, "tenantID": azure.tenant},
-                "apiServerAccessProfile": {"enablePrivateCluster": False},
-            },
-        },
-    )
-    cluster.facts["managed_cluster"] = lambda: azure.get(ids.cluster)
-    azure.on_kube_proxy.append(lambda name, kept: _kube_proxy_wanted(cluster, name, kept))
 
 
 def _kube_proxy_wanted(cluster: LabCluster, name: str, kept: bool) -> None:

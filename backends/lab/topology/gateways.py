@@ -27,6 +27,7 @@ def azure_gateway(world: World, cluster: LabCluster) -> str:
     identifier = f"{base}/virtualNetworkGateways/{cluster.cloud_name}-vpngw"
     if azure.get(identifier) is not None:
         return identifier
+    public = _public_address(cluster.name)
     address = f"{base}/publicIPAddresses/{cluster.cloud_name}-vpngw-pip"
     azure.put(
         address,
@@ -34,57 +35,49 @@ def azure_gateway(world: World, cluster: LabCluster) -> str:
             "location": cluster.region,
             "sku": {"name": "Standard"},
             "properties": {
-                "ipAddress": _public_address(cluster.name),
+                "ipAddress": public,
                 "publicIPAllocationMethod": "Static",
                 "publicIPAddressVersion": "IPv4",
             },
         },
     )
     subnet = f"{cluster.facts['vnet_id']}/subnets/GatewaySubnet"
-    prefix = azure.need(subnet)["properties"]["addressPrefix"]
-    inside = str(ipaddress.IPv4Network(prefix)[-2])
-    configuration = f"{identifier}/ipConfigurations/default"
-    azure.put(
-        identifier,
-        {
-            "location": cluster.region,
-            "properties": {
-                "gatewayType": "Vpn",
-                "vpnType": "RouteBased",
-                "vpnGatewayGeneration": "Generation1",
-                "sku": {"name": "VpnGw1AZ", "tier": "VpnGw1AZ", "capacity": 2},
-                "activeActive": False,
-                "enableBgp": False,
-                "bgpSettings": {
-                    "asn": 65515,
-                    "bgpPeeringAddress": inside,
-                    "peerWeight": 0,
-                    "bgpPeeringAddresses": [
-                        {
-                            "ipconfigurationId": configuration,
-                            "defaultBgpIpAddresses": [inside],
-                            "customBgpIpAddresses": [],
-                            "tunnelIpAddresses": [_public_address(cluster.name)],
-                        }
-                    ],
-                },
-                "ipConfigurations": [
-                    {
-                        "name": "default",
-                        "id": configuration,
-                        "properties": {
-                            "provisioningState": "Succeeded",
-                            "privateIPAllocationMethod": "Dynamic",
-                            "subnet": {"id": subnet},
-                            "publicIPAddress": {"id": address},
-                        },
-                    }
-                ],
-            },
-        },
-    )
+    inside = str(ipaddress.IPv4Network(azure.need(subnet)["properties"]["addressPrefix"])[-2])
+    properties = _gateway(identifier, subnet, address, public, inside)
+    azure.put(identifier, {"location": cluster.region, "properties": properties})
     cluster.facts["vpn_gateway"] = identifier
     return identifier
+
+
+def _gateway(identifier: str, subnet: str, address: str, public: str, inside: str) -> dict[str, Any]:
+    configuration = f"{identifier}/ipConfigurations/default"
+    peering = {
+        "ipconfigurationId": configuration,
+        "defaultBgpIpAddresses": [inside],
+        "customBgpIpAddresses": [],
+        "tunnelIpAddresses": [public],
+    }
+    return {
+        "gatewayType": "Vpn",
+        "vpnType": "RouteBased",
+        "vpnGatewayGeneration": "Generation1",
+        "sku": {"name": "VpnGw1AZ", "tier": "VpnGw1AZ", "capacity": 2},
+        "activeActive": False,
+        "enableBgp": False,
+        "bgpSettings": {"asn": 65515, "bgpPeeringAddress": inside, "peerWeight": 0, "bgpPeeringAddresses": [peering]},
+        "ipConfigurations": [
+            {
+                "name": "default",
+                "id": configuration,
+                "properties": {
+                    "provisioningState": "Succeeded",
+                    "privateIPAllocationMethod": "Dynamic",
+                    "subnet": {"id": subnet},
+                    "publicIPAddress": {"id": address},
+                },
+            }
+        ],
+    }
 
 
 def azure_gateway_address(world: World, gateway: str) -> str:

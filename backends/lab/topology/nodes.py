@@ -12,6 +12,12 @@ _NO_CNI: Final = (
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
     "returns error: cni plugin not initialized"
 )
+_COMMON_LABELS: Final = {
+    "beta.kubernetes.io/arch": "amd64",
+    "beta.kubernetes.io/os": "linux",
+    "kubernetes.io/arch": "amd64",
+    "kubernetes.io/os": "linux",
+}
 _PRESSURES: Final = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -55,28 +61,23 @@ def add_node(
         "memory": machine.memory,
         "pods": machine.pods,
     }
-    addresses = [{"address": address, "type": "InternalIP"}]
-    if dns_name:
-        addresses.append({"address": dns_name, "type": "InternalDNS"})
-    addresses.append({"address": name, "type": "Hostname"})
-    common = {
-        "beta.kubernetes.io/arch": "amd64",
-        "beta.kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": "linux",
-    }
+    internal = [{"address": dns_name, "type": "InternalDNS"}] if dns_name else []
+    own = {"kubernetes.io/hostname": name}
     return cluster.objects.create(
         NODES,
         {
             "metadata": {
                 "name": name,
                 "annotations": {"node.alpha.kubernetes.io/ttl": "0"},
-                "labels": dict(sorted({**common, **labels}.items())),
+                "labels": dict(sorted({**_COMMON_LABELS, **own, **labels}.items())),
             },
             "spec": spec,
             "status": {
-                "addresses": addresses,
+                "addresses": [
+                    {"address": address, "type": "InternalIP"},
+                    *internal,
+                    {"address": name, "type": "Hostname"},
+                ],
                 "allocatable": dict(resources),
                 "capacity": dict(resources),
                 "conditions": _conditions(now, ready),
