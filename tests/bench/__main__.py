@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pyperf
 
-from tests.bench import startup
+from tests.bench import decode, startup
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("tests.bench.startup",)
+MODULES = ("tests.bench.startup", "tests.bench.decode")
+MEMORY_MB = 100.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Budget:
     ratio: float
 
 
-BUDGETS = tuple(Budget(name, startup.PEER, 5.0) for name in startup.COMMANDS)
+BUDGETS = (
+    *(Budget(name, startup.PEER, 5.0) for name in startup.COMMANDS),
+    Budget(decode.NAME, decode.PEER, 0.5),
+)
 
 
 def measured(module: str, folder: Path) -> Iterator[tuple[str, float]]:
@@ -35,6 +39,12 @@ def measured(module: str, folder: Path) -> Iterator[tuple[str, float]]:
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     for benchmark in pyperf.BenchmarkSuite.load(str(file)):
         yield benchmark.get_name(), benchmark.median()
+
+
+def memory() -> float:
+    """By how many megabytes a process grows while it reads 10,000 pods."""
+    command = [sys.executable, "-m", "tests.bench.decode", "memory"]
+    return float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def main() -> int:
@@ -49,6 +59,10 @@ def main() -> int:
         verdict = "  over budget" if ratio > budget.ratio else ""
         line = f"{budget.name:32}{medians[budget.name] * 1000:>9.1f} ms{ratio:>8.2f}{budget.ratio:>8.2f}"
         print(f"{line}  {budget.peer} ({medians[budget.peer] * 1000:.1f} ms){verdict}")
+    grown = memory()
+    exceeded |= grown > MEMORY_MB
+    verdict = "  over budget" if grown > MEMORY_MB else ""
+    print(f"{decode.NAME + ', memory':32}{grown:>9.1f} MB{'':8}{MEMORY_MB:>5.0f} MB{verdict}")
     return int(exceeded)
 
 
