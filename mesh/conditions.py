@@ -72,15 +72,19 @@ def _parked(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]
 
 
 def _ca_shared(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
-    wanted, found = args.get("spki", ""), {}
+    """One CA everywhere, or every cluster trusts the CAs of all others by a bundle."""
+    wanted, own, trusted = args.get("spki", ""), {}, {}
     for cluster in clusters:
-        ca = _need(store, fact.CERTIFICATES, cluster).ca
-        if ca is None:
+        certificates = _need(store, fact.CERTIFICATES, cluster)
+        if certificates.ca is None:
             return False, f"{cluster} has no cilium-ca"
-        found[cluster] = ca.spki_sha256
-    if len(set(found.values())) > 1 or (wanted and wanted not in found.values()):
-        return False, "the CAs differ"
-    return True, "one CA"
+        own[cluster] = certificates.ca.spki_sha256
+        trusted[cluster] = {ca.spki_sha256 for ca in certificates.trusted} | {own[cluster]}
+    if all(set(own.values()) <= known for known in trusted.values()):
+        return True, "every CA is trusted everywhere"
+    if wanted and wanted not in own.values():
+        return False, "the CA to keep is gone"
+    return False, "the CAs differ"
 
 
 def _installed(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:

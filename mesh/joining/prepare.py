@@ -1,7 +1,7 @@
 """Steps about what stands in the way: one CA for all, other CNIs and kube-proxy parked, old pods recreated."""
 
 from mesh import catalogue as fact
-from mesh.conditions import PARKED_LABEL, find
+from mesh.conditions import PARKED_LABEL, find, holds
 from mesh.finding import Command, Risk
 from mesh.joining.situation import Situation, ids
 from mesh.model.context import Provider
@@ -119,6 +119,10 @@ def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
     """Pods that started before Cilium keep their old address and route: recreate them (F80)."""
     made = []
     for cluster in now.clusters:
+        managed = Condition("pods-managed", (cluster,))
+        if now.installed(cluster) and holds(managed, now.store)[0] is None:
+            # Cilium runs and the pods were not read: restarting workloads on a guess would be worse than not to.
+            continue
         install = ids(steps, f"install.{cluster}")
         made.append(
             Step(
@@ -127,7 +131,7 @@ def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
                 clusters=(cluster,),
                 why="They keep the address of the old CNI and are not managed by Cilium: DNS first of all (CM0210).",
                 effects=(RestartPods(cluster),),
-                until=(Condition("pods-managed", (cluster,)),),
+                until=(managed,),
                 needs=install,
                 codes=("CM0210",),
                 risk=Risk.DISRUPTIVE,
