@@ -99,7 +99,9 @@ class Journal:
 
 
 def read_run(run: int, records: Sequence[dict[str, Any]]) -> RunRecord | None:
-    """The run that these records tell of, or None if they begin with no plan. Raises ``Undetermined`` for another format."""
+    """The run that these records tell of, or None if they begin with no plan. Raises ``Undetermined`` for another
+    format.
+    """
     if not records or records[0].get("kind") != "run":
         return None
     try:

@@ -17,7 +17,9 @@ _PATH_CODES = ("CM0403", "CM0404", "CM0405")
 
 
 def picture_of(store: FactStore, clusters: Sequence[str], findings: Iterable[Finding] = ()) -> MeshPicture:
-    """Draw nothing, decide everything: boxes, the health of every pair, and where each global service is served from."""
+    """Draw nothing, decide everything: boxes, the health of every pair, and where each global service is served
+    from.
+    """
     found = tuple(findings)
     boxes = tuple(_box(store, cluster) for cluster in clusters)
     names = {box.key: box.name for box in boxes}
@@ -80,7 +82,7 @@ def _control(store: FactStore, reader: str, peer: str) -> Plane:
 
 
 def _share(good: int, total: int, unread: int = 0) -> Health:
-    if not total or good + unread == total and unread:
+    if not total or (good + unread == total and unread):
         return Health.UNKNOWN
     return Health.OK if good == total else Health.DEGRADED if good else Health.DOWN
 

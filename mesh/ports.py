@@ -100,7 +100,9 @@ class ClusterGateway(Protocol):
 
 
 class CaMaterial:
-    """A CA with its private key, in memory only; the representation shows neither. ``fingerprint``: SHA-256 of the SPKI."""
+    """A CA with its private key, in memory only; the representation shows neither. ``fingerprint``: SHA-256 of the
+    SPKI.
+    """
 
     __slots__ = ("certificate", "fingerprint", "key")
 

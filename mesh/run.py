@@ -28,7 +28,9 @@ _POLL = 2.0
 
 
 class RunResult(Struct, frozen=True):
-    """How a run ended: ``state`` is done, failed or cancelled; ``failed`` names the step, ``finding`` its root cause."""
+    """How a run ended: ``state`` is done, failed or cancelled; ``failed`` names the step, ``finding`` its root
+    cause.
+    """
 
     run: int
     state: str

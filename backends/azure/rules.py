@@ -44,6 +44,7 @@ def _rules(row: dict[str, Any]) -> Iterable[FirewallRule]:
             destinations=destinations,
             peers=source_peers if str(properties.get("direction", "")).lower() == "inbound" else destination_peers,
             priority=int(properties.get("priority", 0)),
+            source_ports=_source_ports(properties),
             name=clean(str(row.get("name", "")), 120),
         )
 
@@ -76,6 +77,16 @@ def _ports(properties: dict[str, Any]) -> Iterable[tuple[int, int]]:
             yield 0, 65535
         elif found := _PORT.match(str(text)):
             yield int(found[1]), int(found[2] or found[1])
+
+
+def _source_ports(properties: dict[str, Any]) -> tuple[int, int]:
+    """The range of source ports; several ranges count as their common part, so that no rule matches too much."""
+    texts = [properties.get("sourcePortRange"), *(properties.get("sourcePortRanges") or [])]
+    found = [_PORT.match(str(text)) for text in texts if text and text != "*"]
+    if not found or "*" in texts or not all(found):
+        return 0, 65535
+    ends = [(int(match[1]), int(match[2] or match[1])) for match in found if match]
+    return ends[0] if len(ends) == 1 else (max(low for low, _ in ends), min(high for _, high in ends))
 
 
 def free_priority(nsg: dict[str, Any], direction: str) -> int | None:

@@ -16,9 +16,9 @@ LOGIN = "az login"
 
 
 class AzureSession:
-    """Clients made once each; ``exec_argv`` is the context's credential command. ``MESHWRIGHT_AZURE_ENDPOINT`` names another Azure Resource Manager (Azure Stack,
-    sovereign clouds).
+    """Clients made once each; ``exec_argv`` is the context's credential command.
 
+    ``MESHWRIGHT_AZURE_ENDPOINT`` names another Azure Resource Manager (Azure Stack, sovereign clouds).
     Plain http is accepted for loopback addresses only: elsewhere a token would travel unprotected.
     """
 

@@ -56,7 +56,8 @@ class Plane(Struct, frozen=True):
 class Link(Struct, frozen=True):
     """Two clusters, ``a`` before ``b``. ``control_ab``: agents of a reading b. ``open_ab``: the static verdict a → b.
 
-    ``round_trip`` is cilium-health: it colours the pair, never a direction. ``causes`` are codes of findings behind a sick link.
+    ``round_trip`` is cilium-health: it colours the pair, never a direction. ``causes`` are codes of findings behind
+    a sick link.
     """
 
     a: str
