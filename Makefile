@@ -28,7 +28,7 @@ lint: $(STAMP) ## ruff, mypy --strict, the table of imports
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix $(PACKAGES)

@@ -28,6 +28,7 @@ HEAVY = set("textual rich kubernetes boto3 botocore azure moto aiohttp yaml cryp
 
 # The outermost edges, where anything at all may arrive: file -> how many. What raises again is clean-up, not an edge.
 BROAD_EXCEPTS = {
+    "backends/gather.py": 1,
     "backends/lab/api/server.py": 1,
     "backends/lab/clouds/aws/gate.py": 1,
     "mesh/engine.py": 1,
@@ -35,7 +36,14 @@ BROAD_EXCEPTS = {
     "tui/cli/main.py": 1,
 }
 # Folders whose files are laid out one by one in the architecture, with the number that they may have.
-LARGE_FOLDERS = {"mesh": 32, "backends": 16, "screens": 24, "backends/lab/api": 24, "backends/lab/storage": 20}
+LARGE_FOLDERS = {
+    "mesh": 36,
+    "backends": 18,
+    "tui/present": 18,
+    "screens": 24,
+    "backends/lab/api": 24,
+    "backends/lab/storage": 20,
+}
 # Colours have names everywhere but where the names get their values.
 PALETTES = re.compile(r"^(tui/theme(s|/.*)?\.py|mesh/draw/palette\.py)$")
 
@@ -43,7 +51,7 @@ HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b|^#[0-9a-fA-F]{3}$")
 TCSS_COLOUR = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)|\b(?:rgb|rgba|hsl|hsla)\(")
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[\w, -]+\]\s+#\s*\S)")
 # Split so that this file does not hold what it forbids.
-MACHINE = re.compile("/" + r"(?:work|root|home/\w+|Users/\w+)/|/tmp/" + r"(?:brief|bed)")
+MACHINE = re.compile("/" + r"(?:work|root|home/(?!u/)\w+|Users/\w+)/|/tmp/" + r"(?:brief|bed)")
 _HOSTS = (
     (r"py", r"pi\.org"),
     (r"python", r"hosted\.org"),
@@ -116,7 +124,8 @@ def test_the_table_objects_to_what_it_should() -> None:
 
 def test_the_contracts_of_the_import_linter_hold() -> None:
     program = Path(sys.executable).with_name("lint-imports")
-    run = subprocess.run([program, "--no-logo"], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    command = [program, "--no-logo", "--no-cache"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 

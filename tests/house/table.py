@@ -8,8 +8,14 @@ IMPURE = frozenset(
     "asyncio concurrent fcntl http io logging multiprocessing os pathlib pty random secrets select selectors shutil"
     " signal socket socketserver ssl subprocess sys tempfile termios threading time tty".split()
 )
-STARTING = frozenset("multiprocessing os pty signal socket ssl subprocess threading".split())
-SHARED_BACKENDS = ("backends.authority", "backends.process", "backends.credentials", "backends.certificates", "backends.store")
+STARTING = frozenset("multiprocessing pty signal socket ssl subprocess threading".split())
+SHARED_BACKENDS = (
+    "backends.authority",
+    "backends.process",
+    "backends.credentials",
+    "backends.certificates",
+    "backends.store",
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ TABLE: tuple[Row, ...] = (
     _backend("azure", "azure"),
     _backend("bundle", "yaml"),
     Row("backends.gather", ("mesh", "backends"), ("msgspec",)),
+    Row("backends.labs", ("mesh",), ("msgspec",), ("backends.lab",)),
     Row("backends.wiring", ("mesh", "backends"), ("msgspec",), ("backends.lab",)),
     Row("backends.lab", _OF_LAB, ("msgspec", "aiohttp", "cryptography", "moto", "yaml")),
     Row("tui", ("mesh", "tui"), ("textual", "rich", "msgspec")),
