@@ -8,31 +8,9 @@ from msgspec import Struct
 
 from mesh.facts import Fact, FactName, FactStore, Known, Origin, Reason, Source, Unknown
 from mesh.model.context import ContextRef, Right
+from mesh.model.kinds import Resource
 
 T = TypeVar("T")
-
-
-class Resource(Struct, frozen=True, order=True):
-    """A kind of Kubernetes object by its path: ``plural`` in ``group``/``version`` ("" = the core group)."""
-
-    plural: str
-    group: str = ""
-    version: str = "v1"
-
-    @property
-    def api(self) -> str:
-        """``v1`` or ``group/version``."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str = "", name: str = "") -> str:
-        """URL path of the list or of one object."""
-        root = f"/apis/{self.api}" if self.group else f"/api/{self.api}"
-        place = f"{root}/namespaces/{namespace}" if namespace else root
-        return f"{place}/{self.plural}/{name}" if name else f"{place}/{self.plural}"
-
-    def right(self, verb: str, namespace: str = "") -> Right:
-        """The right to do ``verb`` on it."""
-        return Right(verb, self.plural, self.group, namespace)
 
 
 class NotRead(Exception):

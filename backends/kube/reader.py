@@ -13,7 +13,8 @@ from backends.kube.failures import Expired, Retry, not_json, of_answer
 from backends.kube.session import ApiSession, Budget, Reply
 from mesh.facts import Origin, Reason
 from mesh.model.context import Right
-from mesh.reading import Answer, Count, NotRead, Resource
+from mesh.model.kinds import Resource
+from mesh.reading import Answer, Count, NotRead
 from mesh.text import clean
 
 T = TypeVar("T")

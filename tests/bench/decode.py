@@ -13,7 +13,7 @@ import pyperf
 from backends.kube.collect.pods import PodObject, pod
 from backends.kube.reader import PAGE, LiveReader
 from backends.kube.session import Reply
-from mesh import kinds
+from mesh.model import kinds
 from mesh.model.kubernetes import Pod
 
 PODS = 10_000

@@ -18,7 +18,8 @@ from backends.credentials.connection import ExecPlugin, Impersonation, UserEntry
 from backends.credentials.plugin import Credentials
 from backends.kube.reader import LiveReader
 from mesh.facts import Reason, Unknown
-from mesh.reading import NotRead, Resource
+from mesh.model.kinds import Resource
+from mesh.reading import NotRead
 from mesh.text import Secret
 from tests.test_backends.servers.api import Authority, reading, server_tls, serving, status
 

@@ -7,7 +7,8 @@ from aiohttp import web
 
 from backends.kube.proxies import proxy_for
 from mesh.facts import Reason
-from mesh.reading import NotRead, Resource
+from mesh.model.kinds import Resource
+from mesh.reading import NotRead
 from tests.test_backends.servers.api import reading, serving
 from tests.test_backends.test_kube_reader import Named
 
