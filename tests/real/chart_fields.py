@@ -165,6 +165,7 @@ def _template(template: Object) -> Fields:
 
 def _container(container: Object) -> Fields:
     found = {name: container.get(name) for name in CONTAINER_FIELDS}
+    found["privileged"] = (container.get("securityContext") or {}).get("privileged")
     found["command"] = _command(container.get("command") or [])
     for variable in container.get("env") or []:
         if variable["name"] == "CILIUM_CERTGEN_CONFIG":

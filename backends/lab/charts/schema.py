@@ -57,10 +57,30 @@ def check_types(context: Context) -> None:
         return
     problems = sorted(_problems(context, default_values(context.version), context.values, ""))
     if problems:
-        lines = "\n".join(f"- at '{place}': {problem}" for place, problem in problems)
+        lines = "\n".join(_listed({tuple(place.split("/")[1:]): problem for place, problem in problems}, 0))
         raise ChartError(
             f"values don't meet the specifications of the schema(s) in the following chart(s):\ncilium:\n{lines}\n"
         )
+
+
+def _listed(problems: Mapping[tuple[str, ...], str], depth: int) -> Iterator[str]:
+    """Several problems below one table, the top excepted, stand under a line of their own."""
+    groups: dict[str, dict[tuple[str, ...], str]] = {}
+    for place, problem in problems.items():
+        groups.setdefault(place[depth], {})[place] = problem
+    for group in groups.values():
+        yield from _group(group, depth + 1)
+
+
+def _group(problems: Mapping[tuple[str, ...], str], depth: int) -> Iterator[str]:
+    (first, problem), *others = problems.items()
+    if not others:
+        yield f"- at '/{'/'.join(first)}': {problem}"
+    elif len({place[depth] for place in problems}) == 1:
+        yield from _group(problems, depth + 1)
+    else:
+        yield f"- at '/{'/'.join(first[:depth])}': validation failed"
+        yield from (f"  {line}" for line in _listed(problems, depth))
 
 
 def _problems(

@@ -14,6 +14,7 @@ from backends.lab.charts.workloads.pods import (
     node_env,
     port,
     priority_class,
+    privileged,
     strings,
     without_empty,
 )
@@ -125,6 +126,7 @@ def _container(context: Context) -> Object:
             "ports": _ports(context),
             "volumeMounts": agent_mounts(context),
             "terminationMessagePolicy": "FallbackToLogsOnError",
+            **privileged(context),
         }
     )
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backends.lab.charts.context import Context, Object
-from backends.lab.charts.workloads.pods import api_server_env, config_env, mount, node_env, without_empty
+from backends.lab.charts.workloads.pods import api_server_env, config_env, mount, node_env, privileged, without_empty
 
 
 def init_containers(context: Context) -> list[Object]:
@@ -24,7 +24,9 @@ def init_containers(context: Context) -> list[Object]:
     found.append(_clean_state(context))
     kube_proxy_stays = context.replaces_kube_proxy not in ("strict", "true")
     if context.on("waitForKubeProxy") and kube_proxy_stays:
-        found.append(_container(context, "wait-for-kube-proxy", ["bash", "-c", "wait"]))
+        found.append(
+            _container(context, "wait-for-kube-proxy", ["bash", "-c", "wait"], **privileged(context, always=True))
+        )
     if context.on("cni.install"):
         mounts = [mount("cni-path", "/host/opt/cni/bin")]
         found.append(_container(context, "install-cni-binaries", ["/install-plugin.sh"], volumeMounts=mounts))
@@ -67,13 +69,16 @@ def _config(context: Context) -> Object:
 
 def _host_tool(context: Context, name: str, command: list[str], env: list[Object]) -> Object:
     mounts = [mount("hostproc", "/hostproc"), mount("cni-path", "/hostbin")]
-    return _container(context, name, command, env=env, volumeMounts=mounts)
+    return _container(context, name, command, env=env, volumeMounts=mounts, **privileged(context))
 
 
 def _mount_bpf(context: Context) -> Object:
     mounts = [mount("bpf-maps", "/sys/fs/bpf", propagation="Bidirectional")]
     args = ['mount | grep "/sys/fs/bpf type bpf" || mount -t bpf bpf /sys/fs/bpf']
-    return _container(context, "mount-bpf-fs", ["/bin/bash", "-c", "--"], args=args, volumeMounts=mounts)
+    command = ["/bin/bash", "-c", "--"]
+    return _container(
+        context, "mount-bpf-fs", command, args=args, volumeMounts=mounts, **privileged(context, always=True)
+    )
 
 
 def _wait_for_node_init(context: Context) -> Object:
@@ -96,4 +101,6 @@ def _clean_state(context: Context) -> Object:
     ]
     if context.minor >= 17 or context.on("bpf.autoMount.enabled"):
         mounts.insert(0, mount("bpf-maps", "/sys/fs/bpf"))
-    return _container(context, "clean-cilium-state", ["/init-container.sh"], env=env, volumeMounts=mounts)
+    return _container(
+        context, "clean-cilium-state", ["/init-container.sh"], env=env, volumeMounts=mounts, **privileged(context)
+    )

@@ -12,6 +12,7 @@ from backends.lab.charts.workloads.pods import (
     node_env,
     port,
     priority_class,
+    privileged,
     strings,
     without_empty,
 )
@@ -127,6 +128,7 @@ def _container(context: Context) -> Object:
                 mount("bpf-maps", "/sys/fs/bpf", propagation="HostToContainer"),
             ],
             "terminationMessagePolicy": "FallbackToLogsOnError",
+            **privileged(context, "envoy.securityContext.privileged"),
         }
     )
 

@@ -68,6 +68,11 @@ def mount(name: str, path: str, *, read_only: bool | None = None, propagation: s
     return found
 
 
+def privileged(context: Context, path: str = "securityContext.privileged", *, always: bool = False) -> Object:
+    """``securityContext`` of a container that may need every right; empty for the chart's finer capabilities."""
+    return {"securityContext": {"privileged": True}} if always or context.on(path) else {}
+
+
 def host_path(name: str, path: str, kind: str | None = "DirectoryOrCreate") -> Object:
     """A volume that is a path of the node."""
     source: Object = {"path": path}
