@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 
-from backends.lab.clouds.aws.account import AwsAccount
+from backends.lab.clouds.aws.account import AwsAccount, load_moto
 from backends.lab.clouds.aws.server import AwsServer
 from backends.lab.clouds.azure.server import ArmServer
 from backends.lab.clouds.azure.subscription import AzureSubscription
@@ -45,6 +45,10 @@ class Clouds:
         """Grows with every change in either cloud."""
         return self.aws.changes.number + self.azure.changes.number
 
+    def prepare(self) -> None:
+        """Import moto, so that state can be built; enough where nobody calls the APIs."""
+        load_moto(self.world.seed)
+
     async def serve(self) -> None:
         """Start both servers; the AWS side needs about two seconds, in a thread."""
         await asyncio.gather(self._aws_server.start(self.world.seed), self._arm_server.start())
@@ -67,16 +71,20 @@ def _guid(world: World) -> str:
     return str(uuid.UUID(int=world.rng.getrandbits(128), version=4))
 
 
-async def start(world: World) -> Clouds:
-    """Give the world its clouds and serve them until the world is closed.
+async def start(world: World, *, serve: bool = True) -> Clouds:
+    """Give the world its clouds and a network, and serve the clouds until the world is closed.
 
-    Begin it early (``asyncio.create_task``) and await it before a scenario is built.
+    Begin it early (``asyncio.create_task``) and await it before a scenario is built. Without ``serve`` there is state
+    but no endpoint.
     """
     # Imported late: the network reads the clouds' modules.
     from backends.lab.network import Network
 
     clouds = Clouds(world)
-    await clouds.serve()
+    if serve:
+        await clouds.serve()
+    else:
+        clouds.prepare()
     world.clouds = clouds
     if world.network is None:
         world.network = Network(world)
