@@ -16,7 +16,7 @@ from tui.present import plan as present
 from tui.present.lines import Line, cut, line, wrapped
 from tui.session import RunView
 from tui.widgets.bar import Bar
-from tui.widgets.modal import Box, Push, TypedOnly
+from tui.widgets.modal import Box, Prompt, Push, TypedOnly
 
 IRREVERSIBLE = "irreversible"
 
@@ -51,11 +51,11 @@ class Confirm(Box[bool]):
 
     def fields(self) -> ComposeResult:
         """One per name that must be typed."""
-        for place, (word, told) in enumerate(self.words):
+        for place, (word, _) in enumerate(self.words):
             yield Bar(id=f"ask-{place}")
             with Horizontal(classes="field"):
+                yield Prompt()
                 yield TypedOnly(id=f"name-{place}", compact=True, max_length=len(word) + 8)
-            del told
 
     def buttons(self) -> Sequence[Push]:
         """Cancel stands left."""

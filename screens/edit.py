@@ -6,6 +6,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Input
 
@@ -13,7 +14,7 @@ from tui.frame import Framed, bindings
 from tui.present import choices as present
 from tui.present.keys import COMMON, COPY, Key
 from tui.present.lines import Line
-from tui.widgets.modal import Box, Push
+from tui.widgets.modal import Box, Prompt, Push
 from tui.widgets.rows import RowList
 
 PAUSE = 0.3
@@ -115,7 +116,9 @@ class Edit(Box[str]):
 
     def fields(self) -> ComposeResult:
         """The value."""
-        yield Input(self.value, id="value", compact=True, select_on_focus=False)
+        with Horizontal(classes="field"):
+            yield Prompt()
+            yield Input(self.value, id="value", compact=True, select_on_focus=False)
 
     def buttons(self) -> Sequence[Push]:
         """Cancel and change."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.widgets import Input
 
 from tui.copy import write_new
@@ -20,6 +21,7 @@ from tui.widgets.modal import Box, Push, Turn
 class Export(Box[str]):
     """Writes one of ``formats`` to a file of the user's."""
 
+    CSS_PATH = "export.tcss"
     FOOT = (("tab", "next"), ("left right", "change"), ("enter", "press"), ("esc", "cancel"))
 
     def __init__(self, stem: str, formats: present.Formats) -> None:
@@ -39,8 +41,9 @@ class Export(Box[str]):
     def fields(self) -> ComposeResult:
         """Format, path, pseudonyms."""
         yield Turn("format", "format", [item.name for item in self.formats])
-        yield Bar(id="path-label")
-        yield Input(self.path_for(0), id="path", compact=True, select_on_focus=False)
+        with Horizontal(classes="field"):
+            yield Bar(id="path-label")
+            yield Input(self.path_for(0), id="path", compact=True, select_on_focus=False)
         yield Turn("pseudonyms", "pseudonyms", ["no", "yes: names and addresses are replaced, equal ones alike"])
 
     def buttons(self) -> Sequence[Push]:

@@ -20,7 +20,7 @@ class FindingScreen(Framed):
 
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("left_square_bracket", "finding.prev_fix", "prev_fix", "the fix before"),
-        Key("right_square_bracket", "finding.next_fix", "next_fix", "the next fix", "fix"),
+        Key("right_square_bracket", "finding.next_fix", "next_fix", "the next fix", "fix", face="[ ]"),
         Key("v", "app.raw", "raw", "raw evidence", "raw"),
         Key("n", "app.next_match", "next_match", "next finding", "next"),
         Key("N", "app.prev_match", "prev_match", "finding before"),

@@ -54,7 +54,7 @@ class Facts(Framed):
     def draw_body(self) -> None:
         """Table and detail."""
         rows = self.query_one("#list", RowList)
-        rows.set_rows(present.rows(self.session, self.app.size.width, self.signs, self.column))
+        rows.set_rows(present.rows(self.session, self.app.size.width, self.signs, self.column, rows.cursor))
         self.query_one("#rule", Bar).show(rule("", "", self.app.size.width, self.signs))
         self._draw_detail()
 
@@ -81,7 +81,7 @@ class Facts(Framed):
 
     @on(RowList.Moved)
     def _moved(self) -> None:
-        self._draw_detail()
+        self.draw_body()
 
     @on(RowList.Opened)
     def _opened(self) -> None:

@@ -96,6 +96,8 @@ class Mesh(Framed):
         self.query_one("#detail", TextPane).show(self._detail)
 
     def _detail(self, width: int) -> list[Line]:
+        if self.session.judged is None:
+            return []
         return present.detail(self.session, self.canvas.selected, width, self.signs)
 
     @on(CanvasView.Selected)

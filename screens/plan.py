@@ -86,8 +86,9 @@ class PlanPlace(Framed):
         if plan is None:
             return []
         off = present.blocker_lines(self.session, width)
-        made = present.step_detail(step, plan, width, self.signs, self.values) if step else []
-        return [*off, *made] if self.wide else [*off[:2], *made][:7]
+        if self.wide:
+            return [*off, *(present.step_detail(step, plan, width, self.signs, self.values) if step else [])]
+        return [*off[:2], *(present.step_short(step, plan, width, self.signs) if step else [])]
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:

@@ -12,11 +12,12 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from tui.present import frame as present
-from tui.present.keys import COMMON, Key, shown
+from tui.present.keys import COMMON, Key, face
 from tui.present.lines import Line, line, rule
 from tui.session import Session
 from tui.signs import Signs
 from tui.widgets.bar import Bar, with_targets
+from tui.widgets.rows import RowList
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -216,7 +217,7 @@ class Framed(Screen[None]):
                 pressed = mine.get(key.id, key.keys)
                 off = bool(self.reason_off(key.name))
                 label = self.label_of(key)
-                made.append(present.FootKey(shown(pressed, self.signs), label, f"press:{key.name}", off, key.wide))
+                made.append(present.FootKey(face(key, self.signs, pressed), label, f"press:{key.name}", off, key.wide))
         return made
 
     def label_of(self, key: Key) -> str:
@@ -241,6 +242,10 @@ class Framed(Screen[None]):
         method = getattr(self, f"key_{name}", None)
         if method is not None:
             method()
+
+    @on(RowList.Resized)
+    def _rows_resized(self) -> None:
+        self.session_changed()
 
     @on(Bar.Clicked)
     def _clicked(self, message: Bar.Clicked) -> None:

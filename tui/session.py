@@ -209,9 +209,6 @@ def announcement(event: ev.Event, run: RunView | None) -> str:
     match event:
         case ev.Announcement():
             return event.text
-        case ev.CollectorProgress() if event.state not in ("reading", "waiting", ""):
-            said = "read" if event.state == "done" else event.text or event.state
-            return f"{event.cluster}: {event.collector} {said}."
         case ev.StepDone() if run is not None:
             number = {step.id: place for place, step in enumerate(run.plan.todo(), 1)}.get(event.step, 0)
             ended = {

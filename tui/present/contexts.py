@@ -53,7 +53,7 @@ def _none(session: Session, width: int, home: str) -> list[Row]:
     lines = [
         line(("  No kubeconfig was found.", "title")),
         *wrapped(f"Looked at {where}.", width - 1, "", "  ", "  "),
-        line("  Set KUBECONFIG or pass --cluster name=context@file; ", ("meshwright demo", "key"), " needs neither."),
+        line("  Set KUBECONFIG or give --kubeconfig; ", ("meshwright demo", "key"), " needs neither."),
     ]
     return [Row("", tuple(lines))]
 

@@ -60,7 +60,7 @@ def nothing(session: Session) -> list[Line]:
     return [line("  Nothing was read yet: ", ("r", "key"), " reads the facts of ", (", ".join(session.chosen), "name"))]
 
 
-def rows(session: Session, width: int, signs: Signs, place: int = 0) -> list[Row]:
+def rows(session: Session, width: int, signs: Signs, place: int = 0, cursor: str = "") -> list[Row]:
     """The table. ``place`` is the column of the cursor; below 80 columns only that cluster is shown."""
     clusters = clusters_of(session)
     if not session.gathering.state and not session.gathering.progress:
@@ -77,8 +77,8 @@ def rows(session: Session, width: int, signs: Signs, place: int = 0) -> list[Row
             told = progress(session, cluster, collector)
             text, token = words.collector_words(told.state, told.text, told.done, told.total, signs)
             here = cluster == clusters[min(place, len(clusters) - 1)] and len(shown) > 1
-            lead = (signs.bar if here else " ", "key")
-            cells += [lead, (column(text, room - 1, signs), token)]
+            mark = signs.cursor if here and collector == cursor else " "
+            cells += [(mark, "key"), (column(text, room - 1, signs), token)]
         made.append(Row(collector, (tuple(cells),)))
     made.append(Row("", (_totals(session, shown, head, room, signs),)))
     return made
@@ -99,7 +99,7 @@ def _heads(
     for cluster in shown:
         here = cluster == clusters[min(place, len(clusters) - 1)] and len(shown) > 1
         cells += [
-            (signs.bar if here else " ", "key"),
+            (signs.cursor if here else " ", "key"),
             (column(_head(session, cluster, signs), room - 1, signs), "name"),
         ]
     return tuple(cells)
@@ -188,4 +188,4 @@ def status(session: Session, gathering: Gathering) -> str:
         last = bad[-1]
         label = dict(session.collectors).get(last.collector, last.collector)
         return f"{last.cluster}: {label} could not be read ({last.state})."
-    return ""
+    return "Everything was read. > shows the checks." if gathering.state == "done" else ""

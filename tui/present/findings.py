@@ -179,6 +179,7 @@ def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool) -> Row:
             ),
         )
     right = line((column(need, 4, signs), "warn" if need == "you" else "muted"), (f" {plus:>3}", "muted"), " ")
+    right = right if need or plus else ()
     if width < 80:
         first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), text)
         return Row(finding_key(root), (spread(first, line((f" {plus:>3}", "muted"), " "), width, signs),))

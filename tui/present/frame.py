@@ -112,7 +112,8 @@ def _run_words(session: Session) -> list[Line]:
     begun = [place for place, step in enumerate(todo, 1) if run.of(step).state not in ("", "blocked")]
     seconds = run.seconds if not run.under_way and run.seconds else session.now - run.started if run.started else 0.0
     told = [line(f"run {run.number}")] if run.number else []
-    step = f"step {max(begun)} of {len(todo)}" if begun else _n(len(todo), "step")
+    bad = [place for place, step in enumerate(todo, 1) if run.of(step).state == "failed"]
+    step = f"step {max(bad or begun)} of {len(todo)}" if begun else _n(len(todo), "step")
     failed = " failed" if run.state == "failed" else ""
     return [*told, line(step + failed), line(words.clock(seconds))]
 

@@ -63,7 +63,7 @@ CONCEPTS = (
 
 def tabs(page: int) -> str:
     """``[Keys here] All keys  Signs …``."""
-    return "  ".join(f"[{name}]" if place == page else name for place, name in enumerate(PAGES))
+    return "  ".join(f"[{name}]" if place == page else name for place, name in enumerate(PAGES)).replace("]  ", "] ")
 
 
 def lines(

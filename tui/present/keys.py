@@ -19,6 +19,7 @@ class Key:
     label: str = ""
     wide: bool = False
     acts: bool = False
+    face: str = ""
 
 
 _NAMES = {
@@ -39,6 +40,11 @@ _NAMES = {
     "up,down": "up_down",
     "left,right": "left_right",
 }
+
+
+def face(key: Key, signs: Signs, keys: str = "") -> str:
+    """How a key is shown: by its own face (``[ ]`` for a pair of keys), or by its name; ``keys`` are the user's own."""
+    return key.face if key.face and keys in ("", key.keys) else shown(keys or key.keys, signs)
 
 
 def shown(keys: str, signs: Signs) -> str:

@@ -83,7 +83,7 @@ def fill(given: Line, width: int, signs: Signs = UNICODE) -> Line:
 
 def spread(left: Line, right: Line, width: int, signs: Signs = UNICODE, gap: str = " ", token: str = "") -> Line:
     """``left`` and ``right`` at the two ends; the left one gives way."""
-    room = width - width_of(right) - 1
+    room = width - width_of(right) - (1 if right else 0)
     if room < 8:
         return fill(left, width, signs)
     left = clip(left, room, signs)

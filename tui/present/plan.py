@@ -158,6 +158,23 @@ def step_detail(step: Step, plan: Plan, width: int, signs: Signs, values: bool =
     return made
 
 
+def step_short(step: Step, plan: Plan, width: int, signs: Signs) -> list[Line]:
+    """The lower pane at 80 columns: one line each."""
+    codes = f" ({', '.join(step.codes)})" if step.codes else ""
+    made = [step_head(step, plan, width, signs), _short("why", step.why + codes, width, "", signs)]
+    if step.consequence and step.risk in (Risk.DISRUPTIVE, Risk.IRREVERSIBLE):
+        made.append(_short("means", step.consequence, width, "warn", signs))
+    if step.commands:
+        more = f"  {signs.ellipsis} {len(step.commands) - 1} more" if len(step.commands) > 1 else ""
+        told = cut(command_text(step.commands[0]), width - 9 - len(more), signs) + more
+        made.append(_short("run", told, width, "key", signs))
+    return [*made, _diff_line(step, width, signs)] if step.diff else made
+
+
+def _short(label: str, text: str, width: int, token: str, signs: Signs) -> Line:
+    return line((f"  {label:<6}", "muted"), (cut(text, width - 9, signs), token))
+
+
 def _diff_line(step: Step, width: int, signs: Signs) -> Line:
     """As many changes as fit in a line, and how many more."""
     shown, room = "", width - 24
@@ -208,9 +225,10 @@ def status(session: Session) -> str:
         return "Plan is complete. No step is disruptive."
     clusters = tuple(dict.fromkeys(cluster for step in disruptive for cluster in step.clusters))
     verb = "is" if len(disruptive) == 1 else "are"
-    asked = "its name" if len(clusters) == 1 else "their names"
     number = "1 step" if len(disruptive) == 1 else f"{len(disruptive)} steps"
-    return f"Plan is complete. {number} {verb} disruptive on {words.joined(clusters)}: {asked} will be asked."
+    if len(clusters) > 1:
+        return f"Plan is complete. {number} {verb} disruptive: the names of {len(clusters)} clusters will be asked."
+    return f"Plan is complete. {number} {verb} disruptive on {clusters[0]}: its name will be asked."
 
 
 def blocker_lines(session: Session, width: int) -> list[Line]:
@@ -242,8 +260,7 @@ def confirm_lines(plan: Plan, who: tuple[str, ...], width: int, signs: Signs) ->
         token = words.RISK_TOKENS[risk] if steps else "muted"
         told = f"{_n(len(steps), 'step')} on {words.joined(clusters)}" if steps else "none"
         made.append(line((f"{risk.value:<13}", token), told))
-        for step in steps:
-            made += _step_lines(step, order[step.id], width, signs)
+        made += _consequences(steps, order, width, signs)
     undone = sum(step.reversible for step in todo)
     made += _pairs(
         "way back", f"{undone} of {len(todo)} steps are reversible; the journal keeps what was before", width
@@ -259,9 +276,17 @@ def _pairs(label: str, text: str, width: int) -> list[Line]:
     return [line((row[:13], "muted"), row[13:]) for row in wrap(text, width, f"{label:<13}", " " * 13)]
 
 
-def _step_lines(step: Step, number: int, width: int, signs: Signs) -> list[Line]:
-    told = f"{step.title}: {step.consequence}" if step.consequence else step.title
-    return [line((row[:6], "muted"), row[6:]) for row in wrap(told, width, f"{number:>4}  ", "      ")]
+def _consequences(steps: list[Step], order: dict[str, int], width: int, signs: Signs) -> list[Line]:
+    """What the steps of one risk do to what runs; steps with the same effect share a line."""
+    told: dict[str, list[int]] = {}
+    for step in steps:
+        told.setdefault(step.consequence or step.title, []).append(order[step.id])
+    made: list[Line] = []
+    for text, numbered in told.items():
+        head = f"  {' '.join(map(str, numbered))}  "
+        rows = wrap(text, width, head, " " * len(head))
+        made += [line((row[: len(head)], "muted"), row[len(head) :]) for row in rows]
+    return made
 
 
 def summary_text(plan: Plan, who: tuple[str, ...], width: int = 76) -> str:

@@ -109,13 +109,20 @@ class LogPane(Styled, ScrollView, can_focus=True):
     def _bottom(self) -> int:
         return max(len(self._shown) - self.size.height, 0)
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Scrolling up ends following; scrolling to the end begins it again."""
-        super().watch_scroll_y(old_value, new_value)
-        if new_value < old_value:
-            self.follow = False
-        elif round(new_value) >= self._bottom:
-            self.follow = True
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel away from the end ends following."""
+        self.follow = False
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel to the end follows again."""
+        self.call_after_refresh(self._follow_at_end)
+
+    def on_scroll_to(self) -> None:
+        """The bar was dragged."""
+        self.call_after_refresh(self._follow_at_end)
+
+    def _follow_at_end(self) -> None:
+        self.follow = round(self.scroll_offset.y) >= self._bottom
 
     def watch_follow(self) -> None:
         """Tell, so that the title can say it."""
@@ -126,8 +133,10 @@ class LogPane(Styled, ScrollView, can_focus=True):
         self._settle(0)
 
     def action_scroll_by(self, by: int) -> None:
-        """Scroll by lines."""
-        self.scroll_to(y=self.scroll_offset.y + by, animate=False, force=True, immediate=True)
+        """Scroll by lines: up ends following, to the end begins it again."""
+        place = min(max(self.scroll_offset.y + by, 0), self._bottom)
+        self.follow = place >= self._bottom
+        self.scroll_to(y=place, animate=False, force=True, immediate=True)
 
     def action_scroll_page(self, by: int) -> None:
         """Scroll by pages."""

@@ -140,6 +140,16 @@ class Turn(Styled, Widget, can_focus=True):
         self.refresh()
 
 
+class Prompt(Styled, Widget):
+    """``> `` before a field."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
+
+    def render_line(self, y: int) -> Strip:
+        """The prompt."""
+        return self.strip(line(("> ", "key")), self.size.width)
+
+
 class TypedOnly(Input):
     """A field that takes keys, not pastes: a name that is typed was read."""
 

@@ -45,6 +45,9 @@ class RowList(Styled, ScrollView, can_focus=True):
     class Opened(Moved):
         """A row was double-clicked."""
 
+    class Resized(Message):
+        """The list has another width: its rows are to be made again."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: tuple[Row, ...] = ()
@@ -117,6 +120,8 @@ class RowList(Styled, ScrollView, can_focus=True):
 
     def on_resize(self, _: events.Resize) -> None:
         """The cursor stays in view."""
+        if self.virtual_size.width != self.size.width:
+            self.post_message(self.Resized())
         self.virtual_size = Size(self.size.width, len(self._lines))
         self._show_cursor()
 
@@ -210,7 +215,8 @@ class TextPane(Styled, ScrollView, can_focus=True):
             self._draw()
 
     def _draw(self) -> None:
-        self._width = self.size.width
+        # Hidden or not yet laid out it has no width: the app's stands in, so that it has a height to be laid out with.
+        self._width = self.size.width or self.app.size.width
         self._drawn = list(self._make(self._width)) if self._width > 0 else []
         self.virtual_size = Size(self._width, len(self._drawn))
         self.refresh()

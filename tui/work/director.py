@@ -229,6 +229,7 @@ class Director:
         usual = self.ports.store.get("usual") or {}
         usual[_usual_key(gathering.clusters)] = now - gathering.started
         self.ports.store.put("usual", usual)
+        self.stage.tell("")
         self.rejudge()
 
     def rejudge(self) -> None:
@@ -300,7 +301,7 @@ class Director:
             return
         self.stage.show_session(on_events(self.session, arrived))
         said = [text for event in arrived if (text := announcement(event, self.session.run))]
-        if said and not all(isinstance(event, CollectorProgress) for event in arrived):
+        if said:
             self.stage.tell(said[-1])
         if any(isinstance(event, FactArrived) for event in arrived):
             self.rejudge()

@@ -1,0 +1,177 @@
+"""Runs the app on fakes without a terminal: settle, read what is on the screen, draw it as a small SVG."""
+
+import asyncio
+import contextlib
+import io
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from rich.console import Console
+from rich.segment import Segment
+from textual.pilot import Pilot
+
+from tests.test_tui.fakes import FakePorts
+from tui.app import MeshwrightApp, Options
+
+SNAPSHOTS = Path(__file__).parent / "__snapshots__"
+ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+DEADLINE = 20.0
+CELL_WIDTH, CELL_HEIGHT = 8, 17
+
+
+class Stage:
+    """The app under test and its pilot."""
+
+    def __init__(self, app: MeshwrightApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def settle(self) -> None:
+        """Wait until the engine is idle and everything is drawn."""
+        until = time.monotonic() + DEADLINE
+        quiet = 0
+        while quiet < 3:
+            assert time.monotonic() < until, "the app did not settle"
+            await self.pilot.pause()
+            busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs))
+            quiet = 0 if busy else quiet + 1
+            if busy:
+                await asyncio.sleep(0.005)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after another, each settled."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def until(self, text: str) -> None:
+        """Wait for a text on the screen."""
+        end = time.monotonic() + DEADLINE
+        while text not in self.text():
+            assert time.monotonic() < end, f"{text!r} did not appear:\n{self.text()}"
+            await self.pilot.pause(0.01)
+
+    def rows(self) -> list[list[Segment]]:
+        """The segments of every row, modal over place."""
+        app = self.app
+        width, height = app.size
+        console = Console(
+            width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor", record=True
+        )
+        drawn = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+        segments = [segment for segment in console.render(drawn) if not segment.control]
+        return list(Segment.split_lines(segments))
+
+    def text(self) -> str:
+        """What is on the screen, without styles."""
+        return "\n".join("".join(segment.text for segment in row).rstrip() for row in self.rows())
+
+    def line(self, number: int) -> str:
+        """One row, counted from 1; negative from the end."""
+        rows = self.text().split("\n")
+        return rows[number - 1 if number > 0 else number]
+
+
+@contextlib.asynccontextmanager
+async def staged(
+    ports: FakePorts,
+    size: tuple[int, int] = (80, 24),
+    options: Options | None = None,
+    environment: dict[str, str] | None = None,
+) -> AsyncIterator[Stage]:
+    """The app on these ports at this size, settled after its start."""
+    app = MeshwrightApp(ports, options or Options(), {**ENVIRONMENT, **(environment or {})})
+    try:
+        async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
+            stage = Stage(app, pilot)
+            await stage.settle()
+            yield stage
+    finally:
+        await asyncio.to_thread(app.bridge.close)
+
+
+def compare(stage: Stage, name: str) -> None:
+    """The screen equals its pictures: text for review, SVG for colours. ``MESHWRIGHT_UPDATE_SNAPSHOTS=1`` renews them."""
+    rows = stage.rows()
+    width, height = stage.app.size
+    stem = f"{name}-{width}x{height}"
+    text = "\n".join("".join(segment.text for segment in row).rstrip() for row in rows) + "\n"
+    for suffix, made in ((".txt", text), (".svg", svg(rows, width))):
+        path = SNAPSHOTS / (stem + suffix)
+        if os.environ.get("MESHWRIGHT_UPDATE_SNAPSHOTS") == "1":
+            SNAPSHOTS.mkdir(exist_ok=True)
+            path.write_text(made, encoding="utf-8")
+        assert path.is_file(), f"{path.name} is missing: make snapshots"
+        kept = path.read_text(encoding="utf-8")
+        assert made == kept, f"{path.name} differs: look at it, then make snapshots\n{text}"
+
+
+def svg(rows: Iterable[Iterable[Segment]], width: int) -> str:
+    """A small picture of the cells: one text per row, one class per style."""
+    classes: dict[str, str] = {}
+    body: list[str] = []
+    ground: list[str] = []
+    count = 0
+    for y, row in enumerate(rows):
+        x, spans = 0, []
+        count = y + 1
+        for segment in row:
+            fore, back = _css(segment)
+            name = classes.setdefault(fore, f"s{len(classes)}")
+            cells = segment.cell_length
+            if back:
+                left, top = x * CELL_WIDTH, y * CELL_HEIGHT
+                area = f'x="{left}" y="{top}" width="{cells * CELL_WIDTH}" height="{CELL_HEIGHT}"'
+                ground.append(f'<rect {area} fill="{back}"/>')
+            if segment.text.strip():
+                text = segment.text.lstrip()
+                left = x + cells - Segment(text).cell_length
+                spans.append(f'<tspan class="{name}" x="{left * CELL_WIDTH}">{escape(text.rstrip())}</tspan>')
+            x += cells
+        if spans:
+            body.append(f'<text y="{y * CELL_HEIGHT + 13}">{"".join(spans)}</text>')
+    style = "".join(f".{name}{{{css}}}" for css, name in classes.items())
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * CELL_WIDTH} {count * CELL_HEIGHT}">'
+        f"<style>text{{font:13.3px monospace;white-space:pre}}{style}</style>"
+    )
+    return "\n".join([head, *_merged(ground), *body, "</svg>", ""])
+
+
+def _css(segment: Segment) -> tuple[str, str]:
+    style = segment.style
+    if style is None:
+        return "", ""
+    fore = style.color.get_truecolor().hex if style.color and not style.color.is_default else ""
+    back = style.bgcolor.get_truecolor().hex if style.bgcolor and not style.bgcolor.is_default else ""
+    if style.reverse:
+        fore, back = back or "#000000", fore or "#ffffff"
+    parts = [f"fill:{fore}"] if fore else []
+    parts += ["font-weight:bold"] if style.bold else []
+    return ";".join(parts), back
+
+
+def _merged(rectangles: list[str]) -> list[str]:
+    """Neighbouring cells of one ground as one rectangle."""
+    made: list[tuple[int, int, int, str]] = []
+    for text in rectangles:
+        found = re.findall(r'"([^"]*)"', text)
+        x, y, width, colour = int(found[0]), int(found[1]), int(found[2]), found[4]
+        if made and made[-1][1] == y and made[-1][3] == colour and made[-1][0] + made[-1][2] == x:
+            made[-1] = (made[-1][0], y, made[-1][2] + width, colour)
+        else:
+            made.append((x, y, width, colour))
+    return [
+        f'<rect x="{x}" y="{y}" width="{width}" height="{CELL_HEIGHT}" fill="{colour}"/>'
+        for x, y, width, colour in made
+    ]
+
+
+def control_bytes(stage: Stage) -> list[str]:
+    """Texts on the screen that hold a control character or a bidi override."""
+    bad = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+    return [segment.text for row in stage.rows() for segment in row if bad.search(segment.text)]

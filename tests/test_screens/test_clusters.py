@@ -1,0 +1,99 @@
+"""Clusters: choosing, access states, twins, files that cannot be used, and what is said."""
+
+from pathlib import Path
+
+import pytest
+
+from mesh.errors import UsageError
+from mesh.model.context import Access
+from tests.test_screens.stage import compare, staged
+from tests.test_tui.fakes import FakeContexts, FakePorts, peek, ref, two_clusters
+from tests.test_tui.worlds import many
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_every_access_state_is_told_by_sign_and_word(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(many(tmp_path), size) as stage:
+        await stage.press("r")
+        text = stage.text()
+        for words in ("✓ ready", "? expired", "▲ partial", "✗ unreach.", "⊘ same", "⊘ managed", "✗ line 14"):
+            assert words in text
+        assert "2 chosen" in text
+        stage.app.tell("")
+        compare(stage, "clusters-many")
+
+
+async def test_space_chooses_and_enter_reads(tmp_path: Path) -> None:
+    async with staged(two_clusters(tmp_path)) as stage:
+        assert "0 chosen" in stage.text()
+        await stage.press("space", "down", "space")
+        assert "2 chosen" in stage.line(3) and "2 clusters chosen." in stage.line(23)
+        await stage.press("enter")
+        assert stage.app.place == "facts" and "Facts complete" in stage.text()
+        assert stage.app.ports.store.get("chosen") == [
+            "eks-tokyo@/home/u/.kube/config",
+            "aks-east@/home/u/clouds/azure.yaml",
+        ]
+
+
+async def test_a_second_context_of_one_cluster_cannot_be_chosen(tmp_path: Path) -> None:
+    refs = (ref("admin (1)", context="admin"), ref("admin (2)", context="admin", file="/b"))
+    peeks = {item.key: peek(item.key, cluster_uid="41c0aaaa-e2") for item in refs}
+    ports = FakePorts(tmp_path, FakeContexts(refs, peeks))
+    ports.store.put("chosen", ["admin@/home/u/.kube/config", "admin@/b"])
+    async with staged(ports) as stage:
+        assert "1 chosen" in stage.text() and "⊘ same" in stage.text()
+        await stage.press("down", "space")
+        assert "admin (2) is admin (1): same kube-system UID" in stage.line(23)
+        assert "1 chosen" in stage.text()
+        await stage.press("enter")
+        assert "a mesh needs two; ⏎ again inspects one" in stage.line(23) and stage.app.place == "clusters"
+        await stage.press("enter")
+        assert stage.app.place == "facts"
+
+
+async def test_an_ended_login_is_shown_and_renewed(tmp_path: Path) -> None:
+    ports = two_clusters(tmp_path)
+    command = ("aws", "sso", "login", "--profile", "lab")
+    expired = peek("eks-tokyo", Access.EXPIRED, version="", cluster_uid="", login=command)
+    ports.contexts.peeks["eks-tokyo"] = expired
+    ports.store.put("chosen", ["eks-tokyo@/home/u/.kube/config"])
+    async with staged(ports) as stage:
+        assert "? expired" in stage.text() and "aws sso login --profile lab" in stage.text()
+        await stage.press("i")
+        text = stage.text()
+        assert all(word in text for word in ("Run here", "Copy", "Cancel", "aws sso login --profile lab"))
+        await stage.press("enter")
+        await stage.until("eks-tokyo is ready")
+        assert ports.contexts.signed_in == ["eks-tokyo"] and "✓ ready" in stage.text()
+
+
+async def test_without_any_kubeconfig_it_says_where_it_looked(tmp_path: Path) -> None:
+    async with staged(FakePorts(tmp_path, FakeContexts(searched=("/etc/nothing",)))) as stage:
+        assert "No kubeconfig was found." in stage.text() and "/etc/nothing" in stage.text()
+        assert "meshwright demo" in stage.text()
+        await stage.press("space", "enter", "i", "c")
+        assert stage.app.place == "clusters"
+        compare(stage, "clusters-none")
+
+
+async def test_a_designed_error_is_announced_with_its_next_step(tmp_path: Path) -> None:
+    ports = two_clusters(tmp_path)
+    ports.contexts.list_error = UsageError("KUBECONFIG names a folder", hint="Name files.")
+    async with staged(ports) as stage:
+        assert "KUBECONFIG names a folder Name files." in stage.line(23)
+
+
+async def test_find_filters_and_escape_clears(tmp_path: Path) -> None:
+    async with staged(many(tmp_path)) as stage:
+        await stage.press("slash", *"osaka", "enter")
+        assert "eks-osaka" in stage.text() and "kind-a" not in stage.text() and "/osaka" in stage.line(3)
+        await stage.press("escape")
+        assert "kind-a" in stage.text()
+
+
+async def test_copy_says_what_and_how_much(tmp_path: Path) -> None:
+    async with staged(many(tmp_path)) as stage:
+        await stage.press("c")
+        assert stage.app.clipboard == "--cluster eks-tokyo=eks-tokyo@/home/u/.kube/config"
+        assert f"copied {len(stage.app.clipboard)} characters: the --cluster argument" in stage.line(23)
