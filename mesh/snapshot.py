@@ -13,6 +13,7 @@ from mesh.subject import Subject
 
 API_VERSION: Final = "meshwright/v1"
 KIND: Final = "Snapshot"
+_NO_VALUE: Final = msgspec.Raw()
 
 
 class _Row(Struct, omit_defaults=True):
@@ -22,7 +23,7 @@ class _Row(Struct, omit_defaults=True):
     subject: Subject
     source: Source | None = None
     observed_at: float = 0.0
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = _NO_VALUE
     unknown: Unknown | None = None
 
 
@@ -68,13 +69,13 @@ def load(data: bytes) -> tuple[FactStore, tuple[str, ...]]:
 def _fact(row: _Row) -> Fact:
     if row.unknown is not None:
         return row.unknown
-    if row.value is None or row.source is None:
+    if not bytes(row.value) or row.source is None:
         raise UsageError("The snapshot is damaged", f"{row.name} of {row.subject} has neither value nor reason.")
     return Known(_typed(row), row.source, row.observed_at)
 
 
 def _typed(row: _Row) -> Any:
     try:
-        return msgspec.json.decode(row.value or b"null", type=FACTS[row.name].type)
+        return msgspec.json.decode(row.value, type=FACTS[row.name].type)
     except msgspec.MsgspecError as error:
         raise UsageError("The snapshot is damaged", f"{row.name} of {row.subject}: {error}") from error

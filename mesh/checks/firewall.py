@@ -78,7 +78,9 @@ def _guard(view: View, cluster: str, missing: list[Missing]) -> Guard | None:
     firewall = attempt(partial(view.of, fact.FIREWALL, cluster), missing)
     nodes = attempt(partial(view.of, fact.NODES, cluster), missing)
     network = attempt(partial(view.of, fact.CLOUD_NETWORK, cluster), missing)
-    return Guard(cluster, firewall, nodes, network.id if network else "") if firewall and nodes else None
+    if not firewall or not nodes:
+        return None
+    return view.once(("guard", cluster), lambda: Guard(cluster, firewall, nodes, network.id if network else ""))
 
 
 def _far(view: View, cluster: str, missing: list[Missing]) -> Far | None:

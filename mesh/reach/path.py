@@ -5,23 +5,60 @@ target. What lies between them is another verdict.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, minus, overlap, ranges, union
 from mesh.model.kubernetes import Node
 from mesh.model.network import Firewall, FirewallGroup, FirewallRule
-from mesh.reach.rules import DEFAULTS_FROM, IN, FarEnd, Flow, Judged, Near, judge_group, judge_interface, nsg_rules
+from mesh.reach.rules import (
+    DEFAULTS_FROM,
+    IN,
+    Applicable,
+    FarEnd,
+    Fitting,
+    Flow,
+    Judged,
+    Near,
+    applicable,
+    judge_group,
+    judge_interface,
+    nsg_rules,
+)
 
 
 class Guard(Struct, frozen=True):
-    """The rules on one cluster's nodes and the nodes themselves; ``network`` is the id of their VPC or VNet."""
+    """The rules on one cluster's nodes and the nodes themselves; ``network`` is the id of their VPC or VNet.
+
+    ``kept`` holds what is worked out of them, for as long as the guard is used.
+    """
 
     cluster: str
     firewall: Firewall
     nodes: tuple[Node, ...]
     network: str = ""
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    def fitting(self, direction: str, flow: Flow) -> Applicable:
+        """``applicable`` rules of each group, worked out once for all far ends."""
+
+        def rules(group: FirewallGroup) -> tuple[Fitting, ...]:
+            place = (group.id, group.kind, group.resource_id, direction, flow)
+            if place not in self.kept:
+                self.kept[place] = applicable(group, direction, flow)
+            found: tuple[Fitting, ...] = self.kept[place]
+            return found
+
+        return rules
+
+    def classes(self, direction: str) -> "list[tuple[list[FirewallGroup], list[Node], Ranges]]":
+        """Nodes that the same groups stand on; one by one where a rule narrows the near end."""
+        if direction not in self.kept:
+            self.kept[direction] = _classes(self, direction)
+        found: list[tuple[list[FirewallGroup], list[Node], Ranges]] = self.kept[direction]
+        return found
 
 
 class Closed(Struct, frozen=True):
@@ -79,6 +116,15 @@ class Far(Struct, frozen=True):
         """All present addresses."""
         return union(*(addresses for _, addresses in self.classes))
 
+    def future(self, network: str) -> FarEnd | None:
+        """Addresses of the subnets that no node has yet, taken to join the groups that all present nodes are in."""
+        rest = minus(self.subnets, self.addresses)
+        if not rest:
+            return None
+        known = [groups for groups, _ in self.classes if groups is not None]
+        shared = frozenset.intersection(*known) if known and len(known) == len(self.classes) else None
+        return FarEnd(rest, shared, bool(self.network) and self.network == network)
+
 
 def far_of(nodes: Sequence[Node], firewall: Firewall | None, subnets: Iterable[str] = (), network: str = "") -> Far:
     """A cluster's nodes as the far end of a flow; without nodes, its subnets stand for them.
@@ -107,17 +153,17 @@ def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdic
     unsure: dict[str, Unsure] = {}
     by: dict[str, None] = {}
     later: Ranges = NOTHING
-    for groups, nodes, near in _classes(guard, direction):
+    fitting, unread = guard.fitting(direction, flow), bool(guard.firewall.unread)
+    for groups, nodes, near in guard.classes(direction):
         names = tuple(node.name for node in nodes)
         if not groups:
             missing = _unguarded(guard, names)
             if missing:
                 unsure.setdefault(missing.group, missing)
             continue
-        unread = bool(guard.firewall.unread)
         for members, addresses in far.classes:
             end = FarEnd(addresses, members, bool(far.network) and far.network == guard.network)
-            judged = judge_interface(groups, direction, flow, end, near, unread)
+            judged = judge_interface(groups, direction, flow, end, near, unread, fitting)
             by.update((_words(rule), None) for rule in judged.by if rule.allow)
             for item in _closed(guard, groups, direction, flow, end, near, judged, names):
                 place = (item.group.id, item.group.resource_id)
@@ -125,9 +171,9 @@ def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdic
             if judged.unsure:
                 why = _why_unsure(groups, direction, guard.firewall)
                 unsure.setdefault(groups[0].id, Unsure(guard.cluster, groups[0].id, why))
-        rest = minus(far.subnets, far.addresses)
-        if rest:
-            later = union(later, judge_interface(groups, direction, flow, FarEnd(rest), near, unread).denied)
+        rest = far.future(guard.network)
+        if rest is not None:
+            later = union(later, judge_interface(groups, direction, flow, rest, near, unread, fitting).denied)
     found = tuple(closed[place] for place in sorted(closed))
     return SideVerdict(
         guard.cluster, direction, flow, found, tuple(unsure.values()), tuple(by)[:4], cidrs(later)[:8], len(guard.nodes)
@@ -148,7 +194,6 @@ def _groups_of(firewall: Firewall, node: str) -> frozenset[str]:
 
 
 def _classes(guard: Guard, direction: str) -> list[tuple[list[FirewallGroup], list[Node], Ranges]]:
-    """Nodes that the same groups stand on; one by one where a rule narrows the near end."""
     by_groups: dict[tuple[int, ...], list[Node]] = {}
     for node in guard.nodes:
         standing = (place for place, group in enumerate(guard.firewall.groups) if node.name in group.nodes)

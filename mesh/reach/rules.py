@@ -3,7 +3,7 @@
 Sets of far-end addresses are judged at once, so one evaluation answers for every node and for the subnets behind them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -68,17 +68,58 @@ def protocol_of(rule: FirewallRule) -> str:
     return _NUMBERS.get(word, word)
 
 
-def judge_group(group: FirewallGroup, direction: str, flow: Flow, far: FarEnd, near: Ranges = EVERYTHING) -> Judged:
-    """One NSG by itself: by priority, the first match decides; nothing matching is denied."""
-    rules = nsg_rules(group, direction)
+class Fitting(Struct, frozen=True):
+    """A rule whose protocol and port fit a flow, and the first and last far-end address it can be about."""
+
+    rule: FirewallRule
+    first: int
+    last: int
+
+
+Applicable = Callable[[FirewallGroup], tuple[Fitting, ...]]
+
+
+def applicable(group: FirewallGroup, direction: str, flow: Flow) -> tuple[Fitting, ...]:
+    """The group's rules of that direction whose protocol and port fit the flow, in the order they are judged."""
+    rules = sorted(_of(group, direction)) if group.kind == "sg" else nsg_rules(group, direction)
+    return tuple(
+        Fitting(rule, *_bounds(rule))
+        for rule in rules
+        if protocol_of(rule) in ("*", flow.protocol) and _port_fits(rule, flow)
+    )
+
+
+def _bounds(rule: FirewallRule) -> tuple[int, int]:
+    texts = rule.sources if rule.direction == IN else rule.destinations
+    reach = ranges(texts) if texts and not rule.peers else EVERYTHING
+    return reach[0][0], reach[-1][1]
+
+
+def judge_group(
+    group: FirewallGroup,
+    direction: str,
+    flow: Flow,
+    far: FarEnd,
+    near: Ranges = EVERYTHING,
+    fitting: Applicable | None = None,
+) -> Judged:
+    """One NSG by itself: by priority, the first match decides; nothing matching is denied.
+
+    ``fitting`` gives what ``applicable`` would, where the caller keeps it.
+    """
     allowed: Ranges = NOTHING
     unsure: Ranges = NOTHING
     by: list[FirewallRule] = []
     # From the last rule to the first, so that what a rule may or may not match falls back to what comes after it.
-    for rule in reversed(rules):
+    first, last = _ends(far.addresses)
+    for item in reversed(fitting(group) if fitting else applicable(group, direction, flow)):
+        if item.first > last or item.last < first:
+            continue
+        rule = item.rule
         sure, maybe = _matched(rule, group, flow, far, near)
-        if sure or maybe:
-            by.append(rule)
+        if not sure and not maybe:
+            continue
+        by.append(rule)
         unsure = minus(unsure, sure)
         if rule.allow:
             allowed = union(allowed, sure)
@@ -89,7 +130,7 @@ def judge_group(group: FirewallGroup, direction: str, flow: Flow, far: FarEnd, n
             allowed = minus(allowed, maybe)
     denied = minus(far.addresses, union(allowed, unsure))
     by.reverse()
-    nearest = nearest_miss(rules, group, flow, far) if denied else None
+    nearest = nearest_miss(nsg_rules(group, direction), group, flow, far) if denied else None
     return Judged(allowed, denied, unsure, tuple(by), nearest)
 
 
@@ -100,6 +141,7 @@ def judge_security_groups(
     far: FarEnd,
     near: Ranges = EVERYTHING,
     unread: bool = False,
+    fitting: Applicable | None = None,
 ) -> Judged:
     """AWS security groups on one interface: the union of their rules; what no rule matches is denied.
 
@@ -108,14 +150,19 @@ def judge_security_groups(
     allowed: Ranges = NOTHING
     unsure: Ranges = NOTHING
     by: list[FirewallRule] = []
-    rules = [(rule, group) for group in groups for rule in sorted(group.rules) if rule.direction == direction]
-    for rule, group in rules:
-        if not rule.allow:
-            continue
-        sure, maybe = _matched(rule, group, flow, far, near)
-        if minus(sure, allowed):
-            by.append(rule)
-        allowed, unsure = union(allowed, sure), union(unsure, maybe)
+    first, last = _ends(far.addresses)
+    for group in groups:
+        for item in fitting(group) if fitting else applicable(group, direction, flow):
+            if item.first > last or item.last < first:
+                continue
+            rule = item.rule
+            sure, maybe = _matched(rule, group, flow, far, near) if rule.allow else (NOTHING, NOTHING)
+            if sure and minus(sure, allowed):
+                by.append(rule)
+                allowed = union(allowed, sure)
+            unsure = union(unsure, maybe) if maybe else unsure
+            if allowed == far.addresses:
+                return Judged(allowed, by=tuple(by))
     unsure = minus(far.addresses if unread else unsure, allowed)
     denied = minus(far.addresses, union(allowed, unsure))
     nearest = None
@@ -132,11 +179,13 @@ def judge_interface(
     far: FarEnd,
     near: Ranges = EVERYTHING,
     unread: bool = False,
+    fitting: Applicable | None = None,
 ) -> Judged:
     """All groups on one node: security groups add up, NSGs of subnet and interface must both allow."""
-    if any(group.kind == "sg" for group in groups):
-        return judge_security_groups([g for g in groups if g.kind == "sg"], direction, flow, far, near, unread)
-    judged = [judge_group(group, direction, flow, far, near) for group in groups]
+    security = [group for group in groups if group.kind == "sg"]
+    if security:
+        return judge_security_groups(security, direction, flow, far, near, unread, fitting)
+    judged = [judge_group(group, direction, flow, far, near, fitting) for group in groups]
     allowed, denied = far.addresses, NOTHING
     for one in judged:
         allowed, denied = overlap(allowed, one.allowed), union(denied, one.denied)
@@ -145,6 +194,10 @@ def judge_interface(
     unsure = minus(far.addresses, union(allowed, denied))
     nearest = next((one.nearest for one in judged if one.nearest), None)
     return Judged(allowed, denied, unsure, tuple(rule for one in judged for rule in one.by), nearest)
+
+
+def _ends(addresses: Ranges) -> tuple[int, int]:
+    return (addresses[0][0], addresses[-1][1]) if addresses else (0, -1)
 
 
 def nearest_miss(rules: Iterable[FirewallRule], group: FirewallGroup, flow: Flow, far: FarEnd) -> Near | None:
@@ -173,9 +226,7 @@ def _fails(rule: FirewallRule, group: FirewallGroup, flow: Flow, far: FarEnd) ->
 
 
 def _matched(rule: FirewallRule, group: FirewallGroup, flow: Flow, far: FarEnd, near: Ranges) -> tuple[Ranges, Ranges]:
-    """Far-end addresses for which the rule surely matches, and those for which that cannot be told."""
-    if protocol_of(rule) not in ("*", flow.protocol) or not _port_fits(rule, flow):
-        return NOTHING, NOTHING
+    """Far-end addresses for which a fitting rule surely matches, and those for which that cannot be told."""
     sure, maybe = _far_addresses(rule, group, far)
     whole = rule.source_ports == _ALL_PORTS or flow.protocol == "icmp"
     own = rule.destinations if rule.direction == IN else rule.sources

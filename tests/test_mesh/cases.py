@@ -74,6 +74,7 @@ CASES: tuple[Case, ...] = (
     Case("CM0003", B, BOTH, change=silent()),
     Case("CM0101", P, AKS),
     Case("CM0101", W, AKS, change=denied(PATCH)),
+    Case("CM0101", F, AKS, "installed", denied(PATCH)),
     Case("CM0101", U, AKS, change=denied(SECRETS), variant="read"),
     Case("CM0101", U, AKS, change=lose("rights", A)),
     Case("CM0101", B, AKS, change=silent(A)),
