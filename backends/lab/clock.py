@@ -67,6 +67,16 @@ class LabClock:
         self._base += seconds
         self._arm()
 
+    def rewind(self, seconds: float) -> None:
+        """Set lab time back by ``seconds``, so that a world that nobody has looked at yet gets a past.
+
+        Raises ``RuntimeError`` when somebody sleeps already.
+        """
+        if self._sleepers:
+            raise RuntimeError("lab time does not run backwards")
+        self._rebase()
+        self._base -= seconds
+
     async def sleep(self, lab_seconds: float) -> None:
         """Wait for this many lab seconds."""
         if lab_seconds <= 0:

@@ -160,6 +160,8 @@ def _refusal(code: int, errors: "deque[str]") -> MeshError:
 
 
 async def _give_up(process: asyncio.subprocess.Process, draining: "asyncio.Task[None]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
     await _end(process)
     draining.cancel()
     await asyncio.gather(draining, return_exceptions=True)

@@ -43,7 +43,13 @@ def _named(what: str, known: Mapping[str, Any], name: str) -> Any:
 def listed_scenarios() -> list[dict[str, Any]]:
     """Scenarios as data."""
     return [
-        {"name": one.name, "title": one.title, "group": one.group, "minutes": str(one.minutes)}
+        {
+            "name": one.name,
+            "title": one.title,
+            "group": one.group,
+            "minutes": str(one.minutes),
+            "note": getattr(one, "note", ""),
+        }
         for one in scenarios().values()
     ]
 

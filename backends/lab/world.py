@@ -65,8 +65,9 @@ async def _no_logs(
 class World:
     """Everything a lab is: a clock, a seeded source of chance, clusters, clouds, a network, and the faults in it.
 
-    ``clouds``, ``network``, ``logins`` are set by who builds them, ``exec_hook`` and ``logs_hook`` (called as ``exec``
-    and ``logs`` are) by who simulates what runs in pods; without them a container has no programs and no log.
+    ``clouds``, ``network``, ``logins``, ``simulation`` are set by who builds them, ``exec_hook`` and ``logs_hook``
+    (called as ``exec`` and ``logs`` are) by who simulates what runs in pods; without them a container has no programs
+    and no log.
     ``environment`` collects variables that a shell needs to use the lab.
     """
 
@@ -83,6 +84,7 @@ class World:
         self.clouds: Any = None
         self.network: Any = None
         self.logins: Any = None
+        self.simulation: Any = None
         self.faults: set[str] = set()
         self.environment: dict[str, str] = {}
         self.exec_hook: ExecHook = _no_program

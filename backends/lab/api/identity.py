@@ -46,6 +46,10 @@ class Identities:
         """The token that was accepted first, or ""."""
         return next(iter(self._tokens), "")
 
+    def all(self) -> dict[str, Identity]:
+        """Every token with its identity, ended ones too."""
+        return {token: held.identity for token, held in self._tokens.items()}
+
     def revoke(self, token: str) -> None:
         """Stop accepting a token."""
         self._tokens.pop(token, None)

@@ -124,12 +124,14 @@ def applied(
 
 
 def _given_up(shape: Shape | None, obj: Object, gone: Fields, wanted: Fields, others: list[_Entry]) -> Object:
-    """Take away what the manager no longer applies and nobody else manages, from the leaves up."""
+    """Take away what the manager no longer applies and nobody else manages; a list's item goes whole."""
     kept: Fields = set(wanted).union(*(entry.fields for entry in others))
     above = {path[:length] for path in kept for length in range(1, len(path) + 1)}
-    for path in sorted(gone, key=len, reverse=True):
-        if path not in above:
+    removed: Fields = set()
+    for path in sorted(gone, key=len):
+        if path not in above and not any(path[:length] in removed for length in range(1, len(path))):
             obj = without(shape, obj, path)
+            removed.add(path)
     return obj
 
 
