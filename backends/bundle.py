@@ -33,7 +33,7 @@ class _Recording(Struct):
 class _Kind(Struct):
     kind: str = ""
     api_version: str = field(name="apiVersion", default="")
-    resources: msgspec.Raw | None = None
+    resources: msgspec.Raw = msgspec.Raw()
 
 
 class Bundle(Struct):
@@ -50,7 +50,7 @@ def open_bundle(paths: Sequence[str], keys: Callable[[Iterable[str]], list[str]]
     for path in _files(paths):
         content = _content(path)
         kind = _decode(path, content, _Kind)
-        if kind.resources is not None:
+        if bytes(kind.resources):
             found.append((path, _decode(path, content, _Recording)))
         elif kind.kind == "Snapshot":
             snapshots.append((str(path), content))
