@@ -26,7 +26,9 @@ _SECRET_TEXT: Final = re.compile(
 _SECRET_NAME: Final = re.compile(r"key|secret|token|passw|credential", re.IGNORECASE)
 
 
-class _Metadata(Struct):
+class ReleaseMetadata(Struct):
+    """Name and labels of a release Secret."""
+
     name: str = ""
     labels: dict[str, str] = {}
 
@@ -34,7 +36,7 @@ class _Metadata(Struct):
 class ReleaseSecret(Struct):
     """A release Secret."""
 
-    metadata: _Metadata
+    metadata: ReleaseMetadata
     data: dict[str, str] | None = None
 
     @property

@@ -19,7 +19,9 @@ RENEWAL: Final = "clustermesh-apiserver-generate-certs"
 _CERT_MANAGER: Final = "cert-manager.io/certificate-name"
 
 
-class _Certificates(Struct):
+class CertificateData(Struct):
+    """``ca.crt`` and ``tls.crt`` in base64."""
+
     ca: str = field(name="ca.crt", default="")
     leaf: str = field(name="tls.crt", default="")
 
@@ -28,7 +30,7 @@ class CertificateSecret(Struct):
     """The certificates of a Secret in base64. Its private key is not even decoded from JSON."""
 
     metadata: Metadata
-    data: _Certificates = field(default_factory=_Certificates)
+    data: CertificateData = field(default_factory=CertificateData)
 
 
 class BundleObject(Struct):

@@ -59,11 +59,15 @@ class _DeploymentStatus(Struct):
     observed: int = field(name="observedGeneration", default=0)
 
 
-class _Manager(Struct):
+class Manager(Struct):
+    """One of ``managedFields``."""
+
     manager: str = ""
 
 
-class _Owner(Struct):
+class OwnerReference(Struct):
+    """One of ``ownerReferences``."""
+
     kind: str = ""
     name: str = ""
 
@@ -76,8 +80,8 @@ class Metadata(Struct):
     generation: int = 0
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    owners: list[_Owner] | None = field(name="ownerReferences", default=None)
-    managers: list[_Manager] | None = field(name="managedFields", default=None)
+    owners: list[OwnerReference] | None = field(name="ownerReferences", default=None)
+    managers: list[Manager] | None = field(name="managedFields", default=None)
 
 
 class DaemonSetObject(Struct):
