@@ -1,7 +1,7 @@
 """A small world for tests of controllers and agents: plain nodes, one cable between them, no clouds."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,15 +28,20 @@ class Cable:
 
     world: World
     cut: set[tuple[str, str, str, int]] = field(default_factory=set)
-    version: int = 0
+    revision: int = 0
 
     def block(self, source: str, destination: str, protocol: str, port: int) -> None:
         self.cut.add((source, destination, protocol, port))
-        self.version += 1
+        self.revision += 1
 
     def open(self) -> None:
         self.cut.clear()
-        self.version += 1
+        self.revision += 1
+
+    deliver_to_service: Callable[[Arrival], bool] | None = None
+
+    def touch(self) -> None:
+        self.revision += 1
 
     def resolve(self, hostname: str) -> tuple[str, ...]:
         return ()

@@ -9,6 +9,7 @@ from backends.lab.agents.datapath.services import Services
 from backends.lab.agents.health import Health
 from backends.lab.agents.logs import LogBook
 from backends.lab.agents.mesh.dialing import Dialer
+from backends.lab.agents.mesh.exports import local_backends
 from backends.lab.agents.mesh.links import Link
 from backends.lab.agents.mesh.processes import Readers
 from backends.lab.agents.mesh.servers import MeshServers
@@ -16,9 +17,10 @@ from backends.lab.agents.startup import first_lines
 from backends.lab.agents.wire import Wire
 from backends.lab.agents.wording import Teller
 from backends.lab.controllers.kubelet.runtime import PodRuntime
+from backends.lab.storage.resources import SERVICES
 
 if TYPE_CHECKING:
-    from backends.lab.controllers.simulation import Simulation
+    from backends.lab.controllers.simulation import ClusterSimulation, Simulation
     from backends.lab.world import World
 
 NEAR: Final = 0.0005
@@ -43,6 +45,9 @@ class Fleet:
         self.health = Health(self.readers, self.datapath, self.wire)
         self.counters = Counters(self.datapath, self.wire)
         self.logs = LogBook()
+        self._seen: object = None
+        self._exposure: object = None
+        world.network.deliver_to_service = self.servers.answers
         for one in simulation.clusters.values():
             one.kubelets.started.append(self._started)
             one.kubelets.stopped.append(self._stopped)
@@ -59,7 +64,38 @@ class Fleet:
 
     def advance(self, now: float) -> float:
         """Move links and health on; returns the next due time."""
+        self._serving()
         return min(self.readers.advance(now), self.health.advance(now))
+
+    def _serving(self) -> None:
+        """Tell the network when what load balancers send to begins or ceases to answer."""
+        stores = [one.cluster.objects for one in self.simulation.clusters.values()]
+        seen = tuple(store.resource_version for store in stores)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        now = tuple(self._exposed(one) for one in self.simulation.clusters.values())
+        if now != self._exposure:
+            self._exposure = now
+            self.world.network.touch()
+
+    @staticmethod
+    def _exposed(one: "ClusterSimulation") -> object:
+        """Balanced Services with their ports and back-ends, and the nodes that translate node ports."""
+        store = one.cluster.objects
+        services = tuple(
+            (
+                tuple(port.get("nodePort") for port in service["spec"].get("ports") or ()),
+                str(service["status"].get("loadBalancer")),
+                str(local_backends(store, service["metadata"]["namespace"], service["metadata"]["name"])),
+            )
+            for service in store.view(SERVICES)
+            if service["spec"].get("type") in ("LoadBalancer", "NodePort")
+        )
+        hosts = tuple(
+            sorted((h.name, h.iptables, h.replaces_kube_proxy and bool(h.agent)) for h in one.ground.hosts.values())
+        )
+        return services, hosts
 
     def answers(self, cluster: str, runtime: PodRuntime) -> bool:
         """Whether an agent's own API is up: it has started, and it has been given a range."""

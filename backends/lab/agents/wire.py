@@ -20,7 +20,7 @@ class Wire:
     @property
     def revision(self) -> object:
         """What differs whenever a packet might fare differently than before."""
-        return self._world.network.version
+        return self._world.network.revision
 
     def _fresh(self) -> None:
         now = self.revision

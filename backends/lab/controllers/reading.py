@@ -111,21 +111,13 @@ def owned_by(api_version: str, kind: str, obj: Object) -> list[Object]:
 
 def template_hash(template: Object, salt: int = 0) -> str:
     """Ten characters that change with the template, as ``pod-template-hash`` and ``controller-revision-hash`` do."""
-    body = msgspec.json.encode([_ordered(template), salt])
+    body = msgspec.json.encode([template, salt], order="sorted")
     number = int.from_bytes(hashlib.sha256(body).digest()[:8], "big")
     letters = []
     for _ in range(10):
         number, rest = divmod(number, len(_SAFE))
         letters.append(_SAFE[rest])
     return "".join(letters)
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, dict):
-        return [[key, _ordered(value[key])] for key in sorted(value)]
-    if isinstance(value, list):
-        return [_ordered(item) for item in value]
-    return value
 
 
 def share(seed: str, low: float, high: float) -> float:

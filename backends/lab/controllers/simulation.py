@@ -104,6 +104,8 @@ class Simulation:
         self._wake = asyncio.Event()
         self.clusters: dict[str, ClusterSimulation] = {}
         self.followers: list[Follower] = []
+        self.fleet: Any = None
+        """The running processes, where somebody simulates them."""
         for cluster in world.clusters.values():
             self.add(cluster)
 

@@ -130,6 +130,20 @@ class MeshServers:
             return None
         return self._simulation.clusters[cluster].cluster.objects.stored(SERVICES, parts[1], parts[0])
 
+    def answers(self, arrival: Arrival) -> bool:
+        """Whether anything on the node takes a packet to this port: a node port with a back-end behind it."""
+        found = self.at(arrival)
+        if found is None:
+            return False
+        cluster, service, port = found
+        meta = service["metadata"]
+        host = self._simulation.clusters[cluster].ground.host(arrival.node)
+        if not host.iptables and not (host.agent and host.replaces_kube_proxy):
+            return False
+        backends = local_backends(self._simulation.clusters[cluster].cluster.objects, meta["namespace"], meta["name"])
+        names = [item.get("name") or "" for item in service["spec"].get("ports") or () if item["port"] == port]
+        return any(backends.get((name, "TCP")) for name in names)
+
     def at(self, arrival: Arrival) -> tuple[str, Object, int] | None:
         """Cluster, Service and Service port of what a packet found on the machine it came to."""
         one = self._simulation.clusters.get(arrival.cluster)
