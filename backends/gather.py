@@ -98,13 +98,16 @@ class _Cluster:
         self._ended = {one.id: asyncio.Event() for one in collectors}
 
     async def read(self, connect: Connect) -> None:
-        self._put(fact.CONTEXT, Known(self._ref, Source(Origin.LIVE, "kubeconfig", self._ref.file), self._now))
+        where = Source(Origin.LIVE, "kubeconfig", self._ref.file)
         try:
             reader = connect(self._ref)
+            where = Source(reader.origin, "context", self._ref.file)
         except NotRead as error:
+            self._put(fact.CONTEXT, Known(self._ref, where, self._now))
             for collector in self._collectors:
                 self._lose(collector, error.unknown, 0.0)
             return
+        self._put(fact.CONTEXT, Known(self._ref, where, self._now))
         try:
             await _all([self._run(collector, reader) for collector in self._collectors])
         finally:
@@ -249,6 +252,32 @@ def _our_fault(error: Exception) -> Unknown:
         f"internal error: {type(error).__name__} at {place}",
         "Please report it; the rest is not affected.",
     )
+
+
+class SnapshotGatherer:
+    """A ``Gatherer`` of a bundle: ``inner`` reads its recordings, snapshots are taken as they are."""
+
+    def __init__(self, inner: ClusterGatherer, snapshots: Sequence[tuple[str, bytes]]) -> None:
+        self._inner = inner
+        self._snapshots = tuple(snapshots)
+
+    def collectors(self) -> tuple[tuple[str, str], ...]:
+        """See ``Gatherer``."""
+        return self._inner.collectors()
+
+    async def gather(
+        self, refs: Sequence[ContextRef], emit: Emit, *, only: Collection[str] = (), base: FactStore | None = None
+    ) -> FactStore:
+        """See ``Gatherer``. The time of the facts is the snapshot's own; a recording is judged by today's."""
+        kept, names = read_snapshots(self._snapshots, emit)
+        wanted = {ref.key for ref in refs}
+        rows = [(key, value) for key, value in kept.items() if set(key.subject.clusters()) <= wanted]
+        recorded = [ref for ref in refs if ref.key not in names]
+        if not recorded:
+            unknown = sum(isinstance(value, Unknown) for _, value in rows)
+            emit(GatherDone(len(rows) - unknown, unknown, 0.0))
+            return (base or FactStore()).put(rows)
+        return await self._inner.gather(recorded, emit, only=only, base=(base or FactStore()).put(rows))
 
 
 def read_snapshots(snapshots: Iterable[tuple[str, bytes]], emit: Emit) -> tuple[FactStore, tuple[str, ...]]:

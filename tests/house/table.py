@@ -64,6 +64,7 @@ TABLE: tuple[Row, ...] = (
     _backend("azure", "azure"),
     _backend("bundle", "yaml"),
     Row("backends.gather", ("mesh", "backends"), ("msgspec",)),
+    Row("backends.contexts", ("mesh", "backends"), ("msgspec",)),
     Row("backends.labs", ("mesh",), ("msgspec",), ("backends.lab",)),
     Row("backends.wiring", ("mesh", "backends"), ("msgspec",), ("backends.lab",)),
     Row("backends.lab", _OF_LAB, ("msgspec", "aiohttp", "cryptography", "moto", "yaml")),
