@@ -16,7 +16,7 @@ import msgspec
 from mesh.errors import MeshError, Undetermined, UsageError
 from mesh.text import clean
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 5.0
 _KEPT_LINES: Final = 200
 _PARENT_VARIABLE: Final = "MESHWRIGHT_LAB_PARENT"
