@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,7 +96,7 @@ class MeshwrightApp(App[int], inherit_bindings=False):
     def __init__(self, ports: Ports, options: Options, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
         no_color = environment.get("NO_COLOR", "") != ""
-        super().__init__(ansi_color=True if no_color else None)
+        super().__init__(driver_class=_driver(), ansi_color=True if no_color else None)
         self.ports = ports
         self.options = options
         self.environment = environment
@@ -292,6 +291,15 @@ class MeshwrightApp(App[int], inherit_bindings=False):
         self._close_messages_no_wait()
 
 
+def _driver() -> Any:
+    """Textual's choice, but on a terminal one that paints on stdout."""
+    if not sys.platform.startswith(("linux", "darwin")) or os.environ.get("TEXTUAL_DRIVER"):
+        return None
+    from tui.terminal import TerminalDriver
+
+    return TerminalDriver
+
+
 def _ascii(options: Options, environment: Mapping[str, str]) -> bool:
     if options.ascii is not None:
         return options.ascii
@@ -303,6 +311,8 @@ def _ascii(options: Options, environment: Mapping[str, str]) -> bool:
 
 def version_words() -> str:
     """The installed version."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("meshwright")
     except PackageNotFoundError:

@@ -13,11 +13,11 @@ from textual.widgets import Input
 
 from tui.present import frame as present
 from tui.present.keys import COMMON, Key, face
-from tui.present.lines import Line, line, rule
+from tui.present.lines import Line, line, rule, wrap
 from tui.session import Session
 from tui.signs import Signs
 from tui.widgets.bar import Bar, with_targets
-from tui.widgets.rows import RowList
+from tui.widgets.rows import RowList, TextPane
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -80,7 +80,7 @@ class Framed(Screen[None]):
         yield Bar(id="status")
         yield FindInput(id="find", compact=True, select_on_focus=False)
         yield Bar(id="footer")
-        yield Bar(id="notice")
+        yield TextPane(id="notice")
 
     def body(self) -> ComposeResult:
         """The widgets between title and status."""
@@ -184,7 +184,8 @@ class Framed(Screen[None]):
         session, signs = self.session, self.signs
         width, height = self.app.size
         if self.size_name == "tiny":
-            self.query_one("#notice", Bar).show(line(present.size_notice(width, height).center(width)))
+            told = wrap(present.size_notice(width, height), max(width, 10))
+            self.query_one("#notice", TextPane).show(lambda wide: [line(row.center(wide)) for row in told])
             return
         self.query_one("#header", Bar).show(present.header(session, self.PLACE, width, signs, self.header_subject()))
         title, right = self.title_words()

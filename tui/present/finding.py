@@ -2,10 +2,12 @@
 
 import shlex
 
+from rich.cells import cell_len
+
 from mesh.finding import Command, EvidenceRef, Finding, Fix, Missing, Problem, State
 from tui.present import words
 from tui.present.findings import subject_text
-from tui.present.lines import Line, Span, cut, labelled, line, spread, wrap, wrapped
+from tui.present.lines import Line, Span, cut, labelled, line, spread, width_of, wrap, wrapped
 from tui.present.texts import docs_of, message, title_of, why_of
 from tui.signs import Signs
 
@@ -14,14 +16,15 @@ def short_detail(problem: Problem, width: int, signs: Signs, now: float) -> list
     """The lower pane at 80 columns."""
     root = problem.root
     made = [detail_head(root, problem, width, signs)]
-    made += labelled("why", why_of(root), width)
-    for place, evidence in enumerate(root.evidence[:3]):
-        made += labelled("evidence" if not place else "", _evidence_text(evidence, now), width)[:2]
+    made += labelled("why", why_of(root), width)[:2]
+    evidence = sorted(root.evidence, key=lambda item: item.state not in ("FAIL", "closed"))
+    if evidence:
+        made += labelled("evidence", _evidence_text(evidence[0], now), width)[:2]
     made += _lift(root, width)[:3]
     fix = root.fixes[0] if root.fixes else None
     if fix:
         extra = f"risk {fix.risk.value}, undo {'yes' if fix.reversible else 'no'}"
-        made += labelled("fix", f"{fix.text}  {extra}", width)
+        made += labelled("fix", f"{fix.text}  {extra}", width)[:1]
         made += [labelled("command", command_text(command), width, "key")[0] for command in fix.commands[:1]]
     return made
 
@@ -104,10 +107,10 @@ def _evidence(finding: Finding, width: int, signs: Signs, now: float, raw: bool)
             head = "     "
         text = wrap(evidence.excerpt, width - 8, "", "") or [""]
         first = line((head, "muted"), (f"{sign} " if not raw else "  ", token), text[0])
-        made.append(spread(first, line((tail, "muted"), " "), width, signs) if len(text) == 1 else first)
-        rest = [line(f"       {row}") for row in text[1:]]
-        made += rest
-        if rest and tail:
+        beside = len(text) == 1 and width_of(first) + cell_len(tail) + 3 <= width
+        made.append(spread(first, line((tail, "muted"), " "), width, signs) if beside else first)
+        made += [line(f"       {row}") for row in text[1:]]
+        if tail and not beside:
             made.append(line((f"       {tail}", "muted")))
     for missing in finding.missing:
         rows = wrap(missing_text(missing), width - 8)

@@ -147,7 +147,7 @@ def _finding_row(finding: Finding, width: int, signs: Signs, lead: str = "", key
     sign, token = words.state_sign(finding.state, signs)
     todo = "to do" if finding.to_do else ""
     subject = subject_text(finding, signs)
-    text = message(finding)
+    text = message(finding, short=True)
     room = width - 11 - len(lead)
     if width >= 80:
         subject_width = 24 if width < 120 else min(30, room // 3)
@@ -164,7 +164,7 @@ def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool) -> Row:
     root = problem.root
     sign, token = words.state_sign(root.state, signs)
     plus = f"+{len(problem.consequences)}" if problem.consequences else ""
-    need, subject, text = needs(root), subject_text(root, signs), message(root)
+    need, subject, text = needs(root), subject_text(root, signs), message(root, short=True)
     if tall:
         basis = words.basis(root) if root.state in (State.FAIL, State.WARN) else ""
         first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), (subject, "name"))
@@ -183,7 +183,7 @@ def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool) -> Row:
     if width < 80:
         first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), text)
         return Row(finding_key(root), (spread(first, line((f" {plus:>3}", "muted"), " "), width, signs),))
-    body = (f"{column(subject, 23, signs)} ", "name")
+    body = (f"{column(subject, 22, signs)} ", "name")
     first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), body, text)
     return Row(finding_key(root), (spread(first, right, width, signs),))
 

@@ -227,7 +227,7 @@ def status(session: Session) -> str:
     verb = "is" if len(disruptive) == 1 else "are"
     number = "1 step" if len(disruptive) == 1 else f"{len(disruptive)} steps"
     if len(clusters) > 1:
-        return f"Plan is complete. {number} {verb} disruptive: the names of {len(clusters)} clusters will be asked."
+        return f"Plan is complete. {number} {verb} disruptive: {len(clusters)} cluster names will be asked."
     return f"Plan is complete. {number} {verb} disruptive on {clusters[0]}: its name will be asked."
 
 
