@@ -101,7 +101,7 @@ def arm_clients(world: World, token: str | None = None, subscription: str = "") 
                     base_url=world.clouds.azure_endpoint,
                     credential_scopes=[f"{ARM_RESOURCE}/.default"],
                     per_call_policies=[Plain()],
-                    polling_interval=1,
+                    polling_interval=0.05,
                     retry_total=2,
                 )
             )

@@ -28,6 +28,8 @@ class Logins:
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.folder = folder
         self._rng = rng
+        # Keys and tokens open a lab: nobody shall guess them from its seed.
+        self._secret = random.SystemRandom()
         self._read: dict[str, tuple[int, dict[str, Any]]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -37,8 +39,8 @@ class Logins:
         self, profile: str, account: str, region: str, *, role: str = "MeshOperator", user: str = "operator"
     ) -> None:
         """A signed-in SSO profile with temporary keys of ``role`` in ``account``."""
-        letters = self._rng.choices(_BASE32, k=16)
-        session = self._rng.randbytes(192)
+        letters = self._secret.choices(_BASE32, k=16)
+        session = self._secret.randbytes(192)
         self._write(
             f"aws-{profile}",
             {
@@ -49,7 +51,7 @@ class Logins:
                 "user": user,
                 "start_url": "https://mesh-lab.awsapps.com/start",
                 "access_key": "ASIA" + "".join(letters),
-                "secret_key": base64.b64encode(self._rng.randbytes(30)).decode(),
+                "secret_key": base64.b64encode(self._secret.randbytes(30)).decode(),
                 "session_token": base64.b64encode(session).decode(),
                 "valid": True,
                 "tokens": {},
@@ -79,7 +81,7 @@ class Logins:
             f"https://sts.{cluster.region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15"
             f"&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={login['access_key']}%2F{cluster.region}%2Fsts%2F"
             "aws4_request&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id"
-            f"&X-Amz-Signature={self._rng.randbytes(32).hex()}&x-k8s-aws-id={cluster.cloud_name}"
+            f"&X-Amz-Signature={self._secret.randbytes(32).hex()}&x-k8s-aws-id={cluster.cloud_name}"
         )
         token = "k8s-aws-v1." + base64.urlsafe_b64encode(query.encode()).decode().rstrip("=")
         login["tokens"] = {**login["tokens"], cluster.cloud_name: token}
@@ -140,7 +142,7 @@ class Logins:
             "ver": "1.0",
         }
         parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "RS256"}, claims)]
-        parts.append(self._rng.randbytes(256))
+        parts.append(self._secret.randbytes(256))
         return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
     def _get(self, name: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from backends.lab.clouds.azure.paths import ArmPath, parse
 from backends.lab.clouds.azure.subscription import AzureSubscription
 from backends.lab.clouds.logins import ARM_RESOURCE
 
-_RETRY: Final = {"Retry-After": "1"}
 _VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
 
 
@@ -64,7 +63,7 @@ class ArmServer:
             )
         if self.subscription.throttled > 0:
             self.subscription.throttled -= 1
-            raise ArmError(429, "TooManyRequests", "The request is being throttled.", _RETRY)
+            raise ArmError(429, "TooManyRequests", "The request is being throttled.", self._retry)
         if request.path.strip("/").lower() == "subscriptions":
             return web.json_response({"value": [self._itself()]})
         if request.path.lower() == f"/subscriptions/{self.subscription.id}/resourcegroups":
@@ -143,10 +142,10 @@ class ArmServer:
         if operation is None:
             raise ArmError(404, "OperationNotFound", f"The operation '{path.segments[-1]}' was not found.")
         if types[1] == "operations":
-            waiting = {} if operation.status != "InProgress" else _RETRY
+            waiting = {} if operation.status != "InProgress" else self._retry
             return web.json_response(operation.body(), headers=waiting)
         if operation.status == "InProgress":
-            return web.Response(status=202, headers={**_RETRY, "Location": self._url(path.id)})
+            return web.Response(status=202, headers={**self._retry, "Location": self._url(path.id)})
         if operation.error is not None:
             raise operation.error
         if operation.result is None:
@@ -171,10 +170,14 @@ class ArmServer:
         if self.subscription.busy > 0:
             self.subscription.busy -= 1
             text = f"Another operation on this or dependent resource is in progress: {path.id}."
-            raise ArmError(409, "AnotherOperationInProgress", text, _RETRY)
+            raise ArmError(409, "AnotherOperationInProgress", text)
         if method == "DELETE":
             return self._delete(path)
         return await self._write(request, path)
+
+    @property
+    def _retry(self) -> dict[str, str]:
+        return {"Retry-After": str(self.subscription.retry_after)}
 
     def _get(self, request: web.Request, path: ArmPath) -> web.Response:
         found = rendering.single(self.subscription, path, request.query.get("$expand", ""))
@@ -232,7 +235,7 @@ class ArmServer:
 
     def _headers(self, path: ArmPath, operation: Operation, *, location: bool) -> dict[str, str]:
         base = f"/subscriptions/{path.subscription}/providers/{path.namespace}/locations/{operation.location}"
-        headers = {**_RETRY, "Azure-AsyncOperation": self._url(f"{base}/operations/{operation.id}")}
+        headers = {**self._retry, "Azure-AsyncOperation": self._url(f"{base}/operations/{operation.id}")}
         if location:
             headers["Location"] = self._url(f"{base}/operationResults/{operation.id}")
         return headers

@@ -39,7 +39,8 @@ class AzureSubscription:
 
     ``denied`` holds actions that the caller lacks (patterns such as ``*/write``); ``locked_groups`` node resource
     groups under lockdown; ``throttled`` and ``busy`` are how many of the next requests (writes) answer 429 (409).
-    ``on_kube_proxy`` is called with an AKS cluster's name and whether AKS shall keep kube-proxy there.
+    ``retry_after`` is the seconds that answers ask pollers to wait. ``on_kube_proxy`` is called with an AKS cluster's
+    name and whether AKS shall keep kube-proxy there.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class AzureSubscription:
         self.throttled = 0
         self.busy = 0
         self.page_size = 100
+        self.retry_after = 1
         self.on_kube_proxy: list[Callable[[str, bool], None]] = []
         self._rng = rng
 
