@@ -78,6 +78,11 @@ class CloudReaders:
                 self._readers[ref.key] = known
             return known[1]
 
+    def nodes(self, key: str) -> tuple[Node, ...]:
+        """The nodes a cluster's reader was last made for."""
+        known = self._readers.get(key)
+        return known[0] if known else ()
+
 
 def provider_of(ref: ContextRef, nodes: tuple[Node, ...]) -> Provider:
     """The nodes' provider ids decide; without nodes the context's names do (cloud-network §1.1)."""

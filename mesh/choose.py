@@ -33,8 +33,8 @@ _CANDIDATES: Final = tuple(
 def default_goal(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str] | None = None) -> Goal:
     """The goal for joining ``clusters``: what is in force stays, the rest is chosen free of every known range.
 
-    ``edits`` maps fields to text: ``pods``, ``name``, ``id`` or ``nodeport`` with ``.<cluster>``, and ``version``, ``mtu``,
-    ``exposure``, ``ca``, ``certificates``, ``image``. Raises ``UsageError`` for an edit that breaks its rule.
+    ``edits`` maps fields to text: ``pods``, ``name``, ``id`` or ``nodeport`` with ``.<cluster>``, and ``version``,
+    ``mtu``, ``exposure``, ``ca``, ``certificates``, ``image``. Raises ``UsageError`` for an edit that breaks its rule.
     """
     edits = dict(edits or {})
     for field, text in edits.items():

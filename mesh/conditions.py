@@ -9,7 +9,11 @@ from typing import Any, Final
 
 from mesh import catalogue as fact
 from mesh.addresses import is_private
+from mesh.checks import ALL_CHECKS
+from mesh.engine import evaluate
+from mesh.explain import message
 from mesh.facts import FactName, FactStore, Known, V
+from mesh.finding import State
 from mesh.model.kubernetes import Pod, Workload
 from mesh.model.network import FirewallRule
 from mesh.plan import Condition
@@ -259,6 +263,17 @@ def _kube_proxy_off(store: FactStore, clusters: tuple[str, ...], _: Mapping[str,
     return _parked(store, clusters, {"names": ("kube-proxy",)})
 
 
+def _path_not_closed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+    """No rule read closes the way to a mesh API; a way that cannot be judged is proven by connecting."""
+    found = [finding for finding in evaluate(store, clusters, ALL_CHECKS) if finding.code == "CM0405"]
+    for finding in found:
+        if finding.state is State.FAIL:
+            return False, message(finding)
+        if finding.to_do:
+            return False, "the mesh API is not there yet"
+    return True, "no hop is closed"
+
+
 def _never(_: FactStore, __: tuple[str, ...], ___: Mapping[str, Any]) -> Told:
     return None, "proven only by running it"
 
@@ -276,6 +291,7 @@ CONDITIONS: Final[dict[str, tuple[Predicate, tuple[FactName[Any], ...]]]] = {
     "mesh-enabled": (_mesh_enabled, (fact.MESH_API,)),
     "pods-managed": (_pods_managed, (fact.SETTINGS, fact.CILIUM_NODES, fact.PODS)),
     "api-address": (_api_address, (fact.MESH_API, fact.NODES, fact.LOAD_BALANCER)),
+    "path-not-closed": (_path_not_closed, (fact.MESH_API, fact.NODES, fact.LOAD_BALANCER, fact.FIREWALL)),
     "lb-private": (_lb_private, (fact.MESH_API, fact.NODES, fact.LOAD_BALANCER)),
     "peers-configured": (_peers_configured, (fact.PEERS,)),
     "agents-ready": (_agents_ready, (fact.AGENTS,)),

@@ -166,6 +166,9 @@ class Writers(Protocol):
     def new_ca(self) -> CaMaterial:
         """A fresh CA as Cilium's chart makes one, valid for ten years."""
 
+    async def close(self) -> None:
+        """Give connections back; the run is over."""
+
 
 class Store(Protocol):
     """What is kept on this machine between runs: journals, last choice, usual times. All files 0600."""

@@ -5,7 +5,7 @@ The only module of the core that knows asyncio.
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ from mesh.join import moved
 from mesh.journal import Journal, RunRecord
 from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step
-from mesh.ports import Ports, Writers
+from mesh.ports import Outcome, Ports, Writers
 from mesh.text import clean
 
 LEASE_SECONDS = 60
@@ -102,6 +102,12 @@ class Runner:
         self.store = await self._gather(())
         self._refuse_stale()
         writers = self.ports.armoury.arm(self.plan, self.refs)
+        try:
+            return await self._armed(writers)
+        finally:
+            await writers.close()
+
+    async def _armed(self, writers: Writers) -> RunResult:
         if any(
             type(effect).__name__ in ("HelmApply", "ConnectPeers")
             for step in self.plan.todo()
@@ -236,7 +242,8 @@ class Runner:
         journal.started(step.id)
         for index, effect in enumerate(step.effects):
             journal.intent(step.id, index, type(effect).__name__)
-            bench = Workbench(self.plan, writers, self._reread, self._output(step.id), self.ports.clock)
+            output, clock = self._output(step.id), self.ports.clock
+            bench = Workbench(self.plan, writers, self._reread, output, clock, _together)
             journal.outcome(step.id, index, await carry_out(effect, bench))
         return await self._wait(step)
 
@@ -299,6 +306,17 @@ class Runner:
         words: Mapping[str, str] = {"done": "Joined", "failed": "Stopped at", "cancelled": "Stopped after"}
         self.emit(RunDone(run, result.state, seconds, f"{words[result.state]} {result.failed}".strip()))
         return result
+
+
+async def _together(work: Iterable[Awaitable[Outcome]]) -> list[Outcome]:
+    """All outcomes; when one fails the others still come to their end before it is raised: a half-sent change is
+    worse.
+    """
+    ended = await asyncio.gather(*work, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in ended if isinstance(outcome, Outcome)]
 
 
 async def run_plan(

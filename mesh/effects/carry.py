@@ -1,6 +1,6 @@
 """One function per effect: from data to calls on the writing gateways. Every effect may be carried out again."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from mesh import catalogue as fact
 from mesh import plan as effects
@@ -18,6 +18,7 @@ from mesh.ports import Clock, Outcome, Output, Writers
 from mesh.subject import OfCluster
 from mesh.values import connect_values
 
+Together = Callable[[Iterable[Awaitable[Outcome]]], Awaitable[list[Outcome]]]
 Reread = Callable[[Collection[str]], Awaitable[FactStore]]
 _PATH_FACTS = (
     fact.MESH_API.name,
@@ -30,9 +31,15 @@ _PATH_FACTS = (
 
 
 class Workbench:
-    """What carrying out needs: the plan, writing gateways, a way to read facts again, a place for output, the time."""
+    """What carrying out needs: the plan, writing gateways, a way to read facts again, a place for output, the time.
 
-    def __init__(self, plan: Plan, writers: Writers, reread: Reread, output: Output, clock: Clock) -> None:
+    ``together`` waits for several outcomes side by side; all have ended when it returns or raises.
+    """
+
+    def __init__(
+        self, plan: Plan, writers: Writers, reread: Reread, output: Output, clock: Clock, together: Together
+    ) -> None:
+        self.together = together
         self.plan = plan
         self.writers = writers
         self.reread = reread
@@ -123,27 +130,24 @@ async def _connect(effect: effects.ConnectPeers, bench: Workbench) -> Outcome:
         server = store.value(fact.MESH_API, OfCluster(cluster))
         ports[name] = server.node_port if server and server.service_type == "NodePort" else 2379
         entries[name] = PeerEntry(name, (f"https://{name}.mesh.cilium.io:{ports[name]}",), addresses)
-    outcomes = []
-    for cluster in effect.clusters:
-        own = _name(bench.plan, cluster)
-        others = [peer for peer in store.value(fact.PEERS, OfCluster(cluster)) or () if peer.name not in entries]
-        _refuse_embedded(cluster, others)
-        for peer in others:
-            ports[peer.name] = _port_of(peer)
-        peers = [*(entry for name, entry in entries.items() if name != own), *others]
-        version = next(member.version for member in bench.plan.goal.members if member.cluster == cluster)
-        bench.output(f"{cluster}: peers {', '.join(sorted(peer.name for peer in peers))}")
-        outcomes.append(
-            await bench.writers.helm.apply(
-                bench.writers.context(cluster),
-                "cilium",
-                "kube-system",
-                version,
-                connect_values(version, peers, ports),
-                bench.output,
-            )
-        )
-    return _merge(outcomes)
+    return _merge(
+        await bench.together([_list_peers(cluster, entries, ports, store, bench) for cluster in effect.clusters])
+    )
+
+
+async def _list_peers(
+    cluster: str, entries: Mapping[str, PeerEntry], ports: Mapping[str, int], store: FactStore, bench: Workbench
+) -> Outcome:
+    own = _name(bench.plan, cluster)
+    others = [peer for peer in store.value(fact.PEERS, OfCluster(cluster)) or () if peer.name not in entries]
+    _refuse_embedded(cluster, others)
+    every = {**ports, **{peer.name: _port_of(peer) for peer in others}}
+    peers = [*(entry for name, entry in entries.items() if name != own), *others]
+    version = next(member.version for member in bench.plan.goal.members if member.cluster == cluster)
+    values = connect_values(version, peers, every)
+    bench.output(f"{cluster}: peers {', '.join(sorted(peer.name for peer in peers))}")
+    ref = bench.writers.context(cluster)
+    return await bench.writers.helm.apply(ref, "cilium", "kube-system", version, values, bench.output)
 
 
 def _name(plan: Plan, cluster: str) -> str:

@@ -5,7 +5,7 @@ sides.
 from mesh.finding import Command, Risk
 from mesh.goal import Exposure
 from mesh.joining.install import helm_command
-from mesh.joining.network import openings_for, port_words, rules_condition, unique
+from mesh.joining.network import openings_for, port_words, unique
 from mesh.joining.situation import Situation, ids
 from mesh.plan import Condition, ConnectPeers, OpenPath, Prove, Step, Verify, WaitAddress
 
@@ -59,10 +59,7 @@ def path_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             clusters=now.clusters,
             why="Every hop from the peers' nodes over the load balancer to the node port must be open (CM0405).",
             effects=(OpenPath(now.clusters),),
-            until=(
-                *(rules_condition(cluster, openings_for(now, cluster, ("CM0405",))) for cluster in now.clusters),
-                Condition("api-address", now.clusters),
-            ),
+            until=(Condition("api-address", now.clusters), Condition("path-not-closed", now.clusters)),
             needs=ids(steps, "addresses"),
             codes=("CM0405",),
             undo="the added rules are removed by their own ids; others stay",

@@ -46,14 +46,14 @@ def rule_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
 def openings_for(now: Situation, cluster: str, codes: tuple[str, ...]) -> tuple[Opening, ...]:
     """Rules that the first fix of each failed finding of these codes adds in this cluster, each once."""
     found: dict[tuple[str, str], Opening] = {}
-    for finding in now.findings:
+    for finding in sorted(now.findings, key=lambda finding: finding.code):
         if finding.code in codes and finding.state is State.FAIL and finding.fixes:
             for opening in finding.fixes[0].opens:
                 if opening.cluster == cluster:
                     rule = opening.rule
                     key = f"{rule.direction} {rule.protocol} {rule.from_port} {rule.to_port} {rule.sources}"
                     found.setdefault((opening.group, key), opening)
-    return tuple(found[key] for key in sorted(found))
+    return tuple(found.values())
 
 
 def _rules_step(now: Situation, cluster: str, openings: tuple[Opening, ...], needs: tuple[str, ...]) -> Step:

@@ -175,6 +175,9 @@ class FakeWriters:
     def context(self, key: str) -> ContextRef:
         return self.refs[key]
 
+    async def close(self) -> None:
+        self.world.calls.append("close")
+
     def new_ca(self) -> CaMaterial:
         return CaMaterial("certificate", Secret("key"), "abcd" * 16)
 

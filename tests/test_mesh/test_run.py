@@ -68,7 +68,7 @@ async def test_steps_run_in_order_and_end_by_their_conditions(world: FakeWorld) 
     assert [call for call in world.calls if call.startswith("helm ")] == ["helm version", "helm a", "helm b"]
     assert [event.state for event in events if isinstance(event, StepDone)] == ["done", "done"]
     assert [event.line for event in events if isinstance(event, StepOutput)] == ["helm a", "helm b"]
-    assert world.calls[-2:] == ["release a", "release b"]
+    assert world.calls[-3:] == ["release a", "release b", "close"]
 
 
 async def test_a_command_that_succeeded_is_not_proof(world: FakeWorld) -> None:
