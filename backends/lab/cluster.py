@@ -58,6 +58,8 @@ class LabCluster:
         self.identities = Identities(world.clock.now)
         self.conditions = Conditions()
         self.snapshots = Snapshots()
+        self._port = 0
+        self._holder: socket.socket | None = None
         base_objects(self)
 
     @property
@@ -71,20 +73,37 @@ class LabCluster:
         """The cluster's CA with the API server's certificate (ECDSA P-256)."""
         return Authority(self.name)
 
-    @cached_property
-    def port_holder(self) -> socket.socket:
-        """Keeps the API server's port; it never listens, so that while the server is down a connect is refused."""
-        holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(("127.0.0.1", 0))
-        return holder
+    @property
+    def port(self) -> int:
+        """The API server's port on loopback, taken when it is first asked for."""
+        if not self._port:
+            self.hold_port()
+        return self._port
 
     @property
     def server_url(self) -> str:
-        """``https://127.0.0.1:PORT``; the port is taken when it is first asked for."""
-        return f"https://127.0.0.1:{self.port_holder.getsockname()[1]}"
+        """``https://127.0.0.1:PORT``."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def open_port(self) -> socket.socket:
+        """A socket bound to the cluster's port, not listening yet."""
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(("127.0.0.1", self._port))
+        self._port = bound.getsockname()[1]
+        return bound
+
+    def hold_port(self) -> None:
+        """Keep the port while no server listens on it: a connect is refused, and nobody else gets it."""
+        if self._holder is None:
+            self._holder = self.open_port()
+
+    def release_port(self) -> None:
+        """Stop keeping the port: a server listens on it, or the lab ends."""
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     def close(self) -> None:
         """Give the port back."""
-        if "port_holder" in self.__dict__:
-            self.port_holder.close()
+        self.release_port()

@@ -93,6 +93,12 @@ def document(world: World) -> dict[str, Any]:
     }
 
 
+def contexts(paths: str) -> list[str]:
+    """The names of all contexts in the files of a ``KUBECONFIG``, in their order; equal names stay."""
+    files = [yaml.safe_load(Path(path).read_text("utf-8")) for path in paths.split(os.pathsep)]
+    return [context["name"] for file in files for context in file["contexts"]]
+
+
 def write(world: World, path: Path) -> None:
     """Write the kubeconfig, readable by its owner alone."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -80,8 +80,8 @@ class Lab:
             **world.environment,
         }
         return {
-            "kubeconfig": str(config),
-            "contexts": [cluster.name for cluster in world.clusters.values()],
+            "kubeconfig": env["KUBECONFIG"],
+            "contexts": kubeconfig.contexts(env["KUBECONFIG"]),
             **endpoints,
             "path": str(path),
             "control": self.control.url,

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from typing import Final
 
 from aiohttp import web
@@ -55,15 +54,15 @@ class ApiServer:
                 self._drop()
 
     async def _open(self) -> None:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening = self.cluster.open_port()
         listening.setblocking(False)
-        listening.bind(self.cluster.port_holder.getsockname())
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._http, sock=listening, ssl=self._context, backlog=256)
+        self.cluster.release_port()
 
     async def _close(self) -> None:
         if self._listener is not None:
+            self.cluster.hold_port()
             self._listener.close()
             self._listener = None
         self._drop()
