@@ -11,7 +11,7 @@ from backends.bundle import Bundle, open_bundle
 from backends.cilium.agents import Agents
 from backends.cilium.installation import Installation
 from backends.cilium.meshapi import MeshApi
-from backends.cloud import CloudReaders, cloud_collectors, provider_of
+from backends.cloud import CloudReaders, Once, cloud_collectors, provider_of
 from backends.contexts import Contexts, RecordedContexts
 from backends.credentials.plugin import Credentials
 from backends.gather import ClusterGatherer, SnapshotGatherer
@@ -31,7 +31,7 @@ from mesh import ports
 from mesh.errors import Refused, UsageError
 from mesh.model.context import ContextRef, Provider
 from mesh.plan import Plan
-from mesh.ports import CaMaterial, CloudGateway, ClusterGateway, ContextGateway, Gatherer, LabGateway
+from mesh.ports import CaMaterial, CloudGateway, ClusterGateway
 from mesh.reading import ClusterReader, Collector
 
 if TYPE_CHECKING:
@@ -53,12 +53,19 @@ class SystemClock:
 class SessionPorts:
     """The ``Ports`` of one session of the app or one call of the command line."""
 
-    contexts: ContextGateway
-    gatherer: Gatherer
-    lab: LabGateway | None
+    contexts: ports.ContextGateway
+    gatherer: ports.Gatherer
+    armoury: ports.Armoury
+    store: ports.Store
+    clock: ports.Clock
+    lab: ports.LabGateway | None
 
     def __init__(
-        self, contexts: ContextGateway, gatherer: Gatherer, armoury: "Armoury", lab: LabGateway | None
+        self,
+        contexts: ports.ContextGateway,
+        gatherer: ports.Gatherer,
+        armoury: ports.Armoury,
+        lab: ports.LabGateway | None,
     ) -> None:
         self.contexts = contexts
         self.gatherer = gatherer
@@ -172,7 +179,7 @@ class Writing:
             from backends.azure.changes import AzureChanges
             from backends.azure.reader import AzureReader
 
-            subscription = AzureReader(ref, known, _uncached).subscription
+            subscription = AzureReader(ref, known, Once()).subscription
             return AzureChanges(subscription, ref.exec_argv)
         raise Refused(
             f"{key} is in no cloud whose rules Meshwright changes", hint="Open its firewall by hand, then resume."
@@ -186,10 +193,6 @@ class Writing:
         """Close the connections that were opened for this run."""
         for session in self._sessions:
             await session.close()
-
-
-def _uncached(_: str, make: Any) -> Any:
-    return make()
 
 
 async def lab_up(scenario: str, faults: Sequence[str], speed: float, seed: int) -> Any:
