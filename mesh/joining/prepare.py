@@ -1,7 +1,8 @@
 """Steps about what stands in the way: one CA for all, other CNIs and kube-proxy parked, old pods recreated."""
 
 from mesh import catalogue as fact
-from mesh.conditions import PARKED_LABEL, find, holds
+from mesh.conditions import PARKED_LABEL, find, holds, unmanaged
+from mesh.facts import Known
 from mesh.finding import Command, Risk
 from mesh.joining.situation import Situation, ids
 from mesh.model.context import Provider
@@ -115,13 +116,23 @@ def _az_command(group: str, name: str, cluster: str) -> Command:
     return Command(words, cluster)
 
 
+def _restarts(now: Situation, cluster: str, managed: Condition) -> bool:
+    """Whether there is or may be a pod to restart.
+
+    Where Cilium runs and the pods were not read there is not: restarting workloads on a guess is worse than not to.
+    """
+    if now.installed(cluster):
+        return holds(managed, now.store)[0] is not None
+    pods = now.store.get(fact.PODS, OfCluster(cluster))
+    return not isinstance(pods, Known) or bool(unmanaged(pods.value, ()))
+
+
 def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
     """Pods that started before Cilium keep their old address and route: recreate them (F80)."""
     made = []
     for cluster in now.clusters:
         managed = Condition("pods-managed", (cluster,))
-        if now.installed(cluster) and holds(managed, now.store)[0] is None:
-            # Cilium runs and the pods were not read: restarting workloads on a guess would be worse than not to.
+        if not _restarts(now, cluster, managed):
             continue
         install = ids(steps, f"install.{cluster}")
         made.append(
