@@ -25,7 +25,7 @@ class Node(Struct, frozen=True, order=True):
     taints: tuple[str, ...] = ()
 
 
-class Pod(Struct, frozen=True, order=True):
+class Pod(Struct, frozen=True, order=True, gc=False):
     """A pod's metadata and state; ``started_at`` epoch seconds of ``status.startTime`` (0 = not started)."""
 
     namespace: str

@@ -13,13 +13,13 @@ from mesh.model.kubernetes import Pod
 from mesh.reading import Collected, Cost, Scope
 
 
-class _Owner(Struct):
+class _Owner(Struct, gc=False):
     kind: str = ""
     name: str = ""
     controller: bool = False
 
 
-class _Metadata(Struct):
+class _Metadata(Struct, gc=False):
     name: str = ""
     namespace: str = ""
     labels: dict[str, str] = {}
@@ -27,30 +27,30 @@ class _Metadata(Struct):
     deleted: str | None = field(name="deletionTimestamp", default=None)
 
 
-class _Spec(Struct):
+class _Spec(Struct, gc=False):
     node: str = field(name="nodeName", default="")
     host_network: bool = field(name="hostNetwork", default=False)
 
 
-class _Condition(Struct):
+class _Condition(Struct, gc=False):
     type: str = ""
     status: str = ""
 
 
-class _Waiting(Struct):
+class _Waiting(Struct, gc=False):
     reason: str = ""
 
 
-class _State(Struct):
+class _State(Struct, gc=False):
     waiting: _Waiting | None = None
 
 
-class _Container(Struct):
+class _Container(Struct, gc=False):
     restarts: int = field(name="restartCount", default=0)
     state: _State = field(default_factory=_State)
 
 
-class _Status(Struct):
+class _Status(Struct, gc=False):
     phase: str = ""
     ip: str = field(name="podIP", default="")
     started: datetime | None = field(name="startTime", default=None)
@@ -59,7 +59,7 @@ class _Status(Struct):
     init: list[_Container] | None = field(name="initContainerStatuses", default=None)
 
 
-class PodObject(Struct):
+class PodObject(Struct, gc=False):
     """The part of a pod that is read."""
 
     metadata: _Metadata
