@@ -81,6 +81,13 @@ def lab(folder: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def healthy_lab(folder: Path) -> Iterator[Lab]:
+    """A lab of an EKS and an AKS cluster joined by Cilium: every node Ready, every pod running."""
+    with lab_up(folder / "healthy-lab", "--scenario", "healthy") as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
 def kubectl() -> Path:
     """The real kubectl."""
     need("kubectl")
