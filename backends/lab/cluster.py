@@ -71,7 +71,7 @@ class LabCluster:
     @cached_property
     def authority(self) -> Authority:
         """The cluster's CA with the API server's certificate (ECDSA P-256)."""
-        return Authority(self.name)
+        return Authority()
 
     @property
     def port(self) -> int:

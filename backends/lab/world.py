@@ -78,6 +78,7 @@ class World:
         self.rng = random.Random(seed)
         self.clock = LabClock(start=start, speed=speed)
         self._state_dir = state_dir
+        self._own_dir: tempfile.TemporaryDirectory[str] | None = None
         self._started = False
         self.scenario = ""
         self.clusters: dict[str, LabCluster] = {}
@@ -96,7 +97,9 @@ class World:
     def state_dir(self) -> Path:
         """A private folder (0700) for tokens and command stand-ins; made when first asked for."""
         if self._state_dir is None:
-            self._state_dir = Path(tempfile.mkdtemp(prefix="meshwright-lab-"))
+            # Goes with the world, also where nobody closes it.
+            self._own_dir = tempfile.TemporaryDirectory(prefix="meshwright-lab-", ignore_cleanup_errors=True)
+            self._state_dir = Path(self._own_dir.name)
         return self._state_dir
 
     def add_cluster(self, name: str, provider: str, **fields: Any) -> LabCluster:
@@ -144,10 +147,12 @@ class World:
             log.error("a part of the lab stopped", exc_info=task.exception())
 
     async def close(self) -> None:
-        """End every task and give every port back."""
+        """End every task, give every port back, and remove the folder if this world made it."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for cluster in self.clusters.values():
             cluster.close()
+        if self._own_dir is not None:
+            self._own_dir.cleanup()

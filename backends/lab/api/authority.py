@@ -21,11 +21,10 @@ def _name(common: str, organizations: tuple[str, ...] = ()) -> x509.Name:
 class Authority:
     """A CA of its own for one cluster; valid by real time, which is what clients compare with."""
 
-    def __init__(self, cluster: str, days: int = 3650) -> None:
+    def __init__(self, days: int = 3650) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._from = datetime.now(UTC) - timedelta(hours=1)
         self._days = days
-        self._cluster = cluster
         name = _name("kubernetes")
         self._certificate = (
             x509.CertificateBuilder()
