@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from mesh import catalogue as fact
-from mesh.facts import Fact, FactName
+from mesh.facts import Fact, FactName, Reason, Unknown
 from mesh.model import kinds
 from mesh.model.context import Right, ServerVersion
 from mesh.model.rights import SYSTEM
@@ -31,7 +31,7 @@ class Access:
 
     id = "access"
     label = "access"
-    provides: tuple[FactName[Any], ...] = (fact.VERSION, fact.CLUSTER_UID)
+    provides: tuple[FactName[Any], ...] = (fact.VERSION, fact.CLUSTER_UID, fact.CLOCK_SKEW)
     needs: tuple[FactName[Any], ...] = ()
     rbac: tuple[Right, ...] = (kinds.NAMESPACES.right("get"),)
     cost = Cost.CHEAP
@@ -48,12 +48,17 @@ class Access:
             )
         except NotRead as error:
             facts[fact.VERSION] = error.unknown
-            if error.unknown.reason is not error.unknown.reason.FORBIDDEN:
+            if error.unknown.reason is not Reason.FORBIDDEN:
                 raise
+        skew = scope.reader.skew
+        told = Unknown(Reason.NOT_COLLECTED, "the API server's answer had no date")
+        facts[fact.CLOCK_SKEW] = told if skew is None else scope.known(skew, "Date of GET /version")
         try:
             namespace = await scope.reader.get(kinds.NAMESPACES, _Object, SYSTEM)
             uid = namespace.metadata.uid if namespace else ""
-            facts[fact.CLUSTER_UID] = scope.known(uid, f"get namespace {SYSTEM}")
+            # Two clusters without a uid would look like one.
+            nameless = Unknown(Reason.INVALID, f"namespace {SYSTEM} has no uid", "Is this a Kubernetes API server?")
+            facts[fact.CLUSTER_UID] = scope.known(uid, f"get namespace {SYSTEM}") if uid else nameless
         except NotRead as error:
             facts[fact.CLUSTER_UID] = error.unknown
         return Collected(facts)

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from mesh import catalogue as fact
-from mesh.facts import FactName
+from mesh.facts import FactName, Reason
 from mesh.model import kinds, rights
 from mesh.model.context import Right, Rights
 from mesh.model.kinds import Resource
@@ -129,6 +129,6 @@ async def _user(reader: ClusterReader) -> str:
         try:
             return (await reader.review(resource, {"kind": "SelfSubjectReview"}, _SubjectReview)).status.user.username
         except NotRead as error:
-            if error.unknown.reason is not error.unknown.reason.ABSENT_API:
+            if error.unknown.reason is not Reason.ABSENT_API:
                 return ""
     return ""
