@@ -268,7 +268,7 @@ def _widen_vpc(world: World, eks: LabCluster, cidr: str) -> Undo:
     aws = world.clouds.aws
     with aws.writing():
         ec2 = aws.ec2(eks.region)
-        made = ec2.associate_vpc_cidr_block(eks.facts["vpc_id"], cidr)
+        made = ec2.associate_vpc_cidr_block(eks.facts["vpc_id"], cidr, False)
 
     def undo() -> None:
         with aws.writing():
