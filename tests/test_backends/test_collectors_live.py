@@ -59,7 +59,7 @@ def agent(name: str, phase: str = "Running") -> dict[str, Any]:
 @asynccontextmanager
 async def cluster(**answers: Any) -> AsyncIterator[tuple[Api, LiveReader]]:
     """A server with an API server's version and Cilium's DaemonSet; everything else is 404."""
-    async with serving() as api, reading(api.url, read_seconds=2) as reader:
+    async with serving() as api, reading(api.url, read_seconds=8) as reader:
         api.on("/version", web.json_response({"gitVersion": "v1.34.1", "major": "1", "minor": "34"}))
         api.on("/api/v1/namespaces/kube-system", web.json_response({"metadata": {"uid": "u-1"}}))
         api.on(DAEMON_SETS, listed(daemon_set("cilium", **{"k8s-app": "cilium"})))
