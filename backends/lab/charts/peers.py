@@ -97,7 +97,7 @@ def _secret(context: Context, name: str, *, through_cache: bool) -> Object:
             data[f"{key}.etcd-client.key"] = tls["key"]
             data[f"{key}.etcd-client.crt"] = tls["cert"]
     metadata = context.metadata(name, None, context.table("clustermesh.annotations"))
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data or None}
 
 
 def _entry(context: Context, peer: dict[str, Any], through_cache: bool) -> str:

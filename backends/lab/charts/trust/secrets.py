@@ -37,43 +37,65 @@ def _needs_authority(context: Context) -> bool:
 
 def authority(context: Context) -> "Pair":
     """The CA of this rendering: from values, else from the cluster, else a new one (``cilium.ca.setup``)."""
-    from backends.lab.charts.trust.certificates import BadAuthority, Pair, load_authority, new_authority
-
     if context.authority is None:
-        cert, key = context.text("tls.ca.cert"), context.text("tls.ca.key")
-        if not (cert and key):
-            live = context.lookup("Secret", context.home, CA_SECRET)
-            data: dict[str, str] = (live or {}).get("data") or {}
-            cert, key = data.get("ca.crt", ""), data.get("ca.key", "")
-            if live is None:
-                days = int(context.get("tls.ca.certValidityDuration"))
-                made = new_authority("Cilium CA", days, context.now, context.keys)
-                context.authority = made
-                return made
-        try:
-            pair = Pair(_decoded(cert), _decoded(key))
-            load_authority(pair)
-        except BadAuthority as error:
-            raise _unusable(context, str(error)) from error
-        context.authority = pair
+        context.authority = _authority(context)
     found: Pair = context.authority
     return found
 
 
-def _unusable(context: Context, reason: str) -> ChartError:
-    where = "cilium/templates/_helpers.tpl"
-    return ChartError(
-        f'template: cilium/templates/cilium-ca-secret.yaml:7:8: executing "cilium/templates/cilium-ca-secret.yaml" at '
-        f'<include "cilium.ca.setup" .>: error calling include: template: {where}: executing "cilium.ca.setup" at '
-        f"<buildCustomCert $crt $key>: error calling buildCustomCert: {reason}"
-    )
+def _authority(context: Context) -> "Pair":
+    from backends.lab.charts.trust.certificates import BadAuthority, Pair, load_authority, new_authority
+
+    cert, key = context.text("tls.ca.cert"), context.text("tls.ca.key")
+    live = None
+    if not (cert and key):
+        live = context.lookup("Secret", context.home, CA_SECRET)
+        if live is None:
+            days = int(context.get("tls.ca.certValidityDuration"))
+            return new_authority("Cilium CA", days, context.now, context.keys)
+        data: dict[str, str] = live.get("data") or {}
+        if "ca.crt" not in data or "ca.key" not in data:
+            name, column = ("$crt", 34) if "ca.crt" not in data else ("$key", 39)
+            raise _unusable(context, column, f"<{name}>: invalid value; expected string", live=True)
+        cert, key = data["ca.crt"], data["ca.key"]
+    try:
+        pair = Pair(_decoded(cert, "certificate"), _decoded(key, "private key"))
+        load_authority(pair)
+    except BadAuthority as error:
+        reason = f"<buildCustomCert $crt $key>: error calling buildCustomCert: {error}"
+        raise _unusable(context, 18 if live else 16, reason, live=live is not None) from error
+    return pair
 
 
-def _decoded(text: str) -> bytes:
+def _unusable(context: Context, column: int, reason: str, *, live: bool) -> ChartError:
+    """The words of the first template that signs with the CA, which is the deepest, last by name."""
+    line = (66 if context.minor < 18 else 77) + (5 if live else 0)
+    steps = [("cilium.ca.setup", f"_helpers.tpl:{line}:{column}")]
+    if _helm_hubble(context) and context.on("agent"):
+        place = "hubble/tls-helm/server-secret.yaml:2:10"
+        if context.minor == 15:
+            # This version's Hubble reads the values itself and leaves the rest to the common template.
+            own = ("hubble-generate-certs.helm.setup-ca", f"hubble/tls-helm/_helpers.tpl:{20 if live else 18}:16")
+            steps = [own, *steps] if live else [own]
+    elif _helm_mesh(context) and context.internal_store:
+        place = "clustermesh-apiserver/tls-helm/server-secret.yaml:2:10"
+    else:
+        place = "cilium-ca-secret.yaml:7:10"
+    text = f'template: cilium/templates/{place}: executing "cilium/templates/{place.partition(":")[0]}" at '
+    for name, helper in steps:
+        text += (
+            f'<include "{name}" .>: error calling include: template: cilium/templates/{helper}: executing "{name}" at '
+        )
+    return ChartError(text + reason)
+
+
+def _decoded(text: str, what: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return b""
+        from backends.lab.charts.trust.certificates import BadAuthority
+
+        raise BadAuthority(f"unable to decode base64 {what}") from None
 
 
 def _encoded(data: bytes) -> str:

@@ -11,6 +11,7 @@ from backends.lab.charts.workloads.agent_volumes import agent_mounts, agent_volu
 from backends.lab.charts.workloads.pods import (
     api_server_env,
     host_users,
+    marked,
     node_env,
     port,
     priority_class,
@@ -34,7 +35,7 @@ def agent(context: Context) -> list[Object]:
         "selector": {"matchLabels": {"k8s-app": "cilium"}},
         "updateStrategy": context.table("updateStrategy"),
         "template": {
-            "metadata": without_empty({"annotations": _annotations(context), "labels": _pod_labels(context)}),
+            "metadata": marked(_annotations(context), _pod_labels(context)),
             "spec": _pod(context),
         },
     }

@@ -8,6 +8,7 @@ from backends.lab.charts.workloads.pods import (
     certificate_sources,
     config_env,
     field_env,
+    marked,
     mesh_secrets,
     mount,
     port,
@@ -43,7 +44,7 @@ def apiserver(context: Context) -> list[Object]:
         "selector": {"matchLabels": {"k8s-app": "clustermesh-apiserver"}},
         "strategy": strategy,
         "template": {
-            "metadata": without_empty({"annotations": annotations, "labels": labels}),
+            "metadata": marked(annotations, labels),
             "spec": _pod(context),
         },
     }

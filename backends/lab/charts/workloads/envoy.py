@@ -8,6 +8,7 @@ from backends.lab.charts.workloads.pods import (
     api_server_env,
     host_path,
     host_users,
+    marked,
     mount,
     node_env,
     port,
@@ -60,7 +61,7 @@ def _daemonset(context: Context) -> Object:
             "selector": {"matchLabels": {"k8s-app": "cilium-envoy"}},
             "updateStrategy": context.table("envoy.updateStrategy"),
             "template": {
-                "metadata": without_empty({"annotations": annotations, "labels": labels}),
+                "metadata": marked(annotations, labels),
                 "spec": _pod(context),
             },
         },

@@ -131,6 +131,13 @@ def host_users(context: Context, value: bool = True) -> Object:
     return {"hostUsers": value} if context.minor >= 20 and context.kube_minor >= 33 else {}
 
 
+def marked(annotations: dict[str, str], labels: dict[str, str]) -> Object:
+    """A pod template's metadata. No annotations are a null: helm's merge then takes those of others away, such as the
+    one of ``kubectl rollout restart``.
+    """
+    return {"annotations": annotations or None, "labels": labels}
+
+
 def without_empty(found: Object) -> Object:
     """The object without keys whose value is null or an empty list, table or string."""
     return {key: value for key, value in found.items() if value not in (None, "", [], {})}

@@ -1,7 +1,7 @@
 """Hubble Relay: Deployment, Service and configuration."""
 
 from backends.lab.charts.context import Context, Object
-from backends.lab.charts.workloads.pods import SECRET_MODE, mount, priority_class, without_empty
+from backends.lab.charts.workloads.pods import SECRET_MODE, marked, mount, priority_class, without_empty
 
 ROOT = "hubble.relay"
 LABELS = {
@@ -68,7 +68,7 @@ def _deployment(context: Context) -> Object:
             "selector": {"matchLabels": {"k8s-app": "hubble-relay"}},
             "strategy": context.table(f"{ROOT}.updateStrategy"),
             "template": {
-                "metadata": without_empty({"annotations": context.table(f"{ROOT}.podAnnotations"), "labels": labels}),
+                "metadata": marked(context.table(f"{ROOT}.podAnnotations"), labels),
                 "spec": _pod(context),
             },
         },

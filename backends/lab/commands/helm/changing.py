@@ -17,7 +17,6 @@ from backends.lab.commands.kube.kinds import UnknownKind
 from backends.lab.commands.kube.port import ApiFailure, Unreachable
 from backends.lab.commands.releases.errors import Cancelled, NotFound, ReleaseError
 from backends.lab.commands.releases.install import install
-from backends.lab.commands.releases.manifests import BadManifest
 from backends.lab.commands.releases.options import Chart, Options, Patience
 from backends.lab.commands.releases.record import UNINSTALLED, Release
 from backends.lab.commands.releases.rollback import rollback
@@ -26,7 +25,7 @@ from backends.lab.commands.releases.uninstall import uninstall
 from backends.lab.commands.releases.upgrade import Values, upgrade
 
 FAILURES: Final = (
-    ApiFailure, BadCommandLine, BadManifest, ChartError, ReleaseError, UnknownKind, Unreachable,
+    ApiFailure, BadCommandLine, ChartError, ReleaseError, UnknownKind, Unreachable,
 )  # fmt: skip
 _TIMEOUT: Final = Flag("timeout", "duration", default=300.0)
 _COMMON: Final = (Flag("wait"), Flag("wait-for-jobs"), Flag("no-hooks"), _TIMEOUT)

@@ -8,7 +8,7 @@ from backends.lab.commands.kube.kinds import kind_of
 from backends.lab.commands.kube.port import ApiFailure, Port
 from backends.lab.commands.releases.errors import ReleaseError, occurred
 from backends.lab.commands.releases.manifests import described, ownership_problem
-from backends.lab.commands.releases.merge import merge_patch
+from backends.lab.commands.releases.merge import merge_patch, without_null
 
 KEEP = ("helm.sh/resource-policy", "keep")
 Key = tuple[str, str, str, str]
@@ -34,7 +34,7 @@ def create(port: Port, wanted: Sequence[Object]) -> None:
     errors: list[ApiFailure] = []
     for item in wanted:
         try:
-            port.create(kind_of(item), item)
+            port.create(kind_of(item), without_null(item))
         except ApiFailure as error:
             errors.append(error)
     if errors:
@@ -56,7 +56,7 @@ def update(port: Port, before: Iterable[Object], wanted: Sequence[Object], chang
         if live is None:
             changed.created.append(item)
             try:
-                port.create(kind_of(item), item)
+                port.create(kind_of(item), without_null(item))
             except ApiFailure as error:
                 raise ReleaseError(f"failed to create resource: {error}") from error
             continue

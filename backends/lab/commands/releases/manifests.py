@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 
 from backends.lab.charts.context import Object
-from backends.lab.commands.kube.kinds import kind_of
 from backends.lab.commands.kube.yamls import dump, load_all
 
 HOOK = "helm.sh/hook"
@@ -19,10 +18,6 @@ _FOLDERS = {
     "hubble-relay": "hubble-relay",
     "hubble": "hubble",
 }
-
-
-class BadManifest(Exception):
-    """An object that no API server would decode; the text is helm's."""
 
 
 def split_hooks(objects: Iterable[Object]) -> tuple[list[Object], list[Object]]:
@@ -65,21 +60,6 @@ def hook_record(item: Object) -> dict[str, object]:
         "events": [event.strip() for event in events],
         "last_run": {"started_at": "", "completed_at": "", "phase": ""},
     }
-
-
-def check(objects_: Iterable[Object]) -> None:
-    """Raise ``BadManifest`` where a value cannot be what the API wants: text in ConfigMaps, known kinds."""
-    for item in objects_:
-        kind_of(item)
-        for key, value in (item.get("data") or {}).items():
-            if not isinstance(value, str):
-                kind = {bool: "bool", int: "number", float: "number", dict: "object", list: "array"}.get(type(value))
-                raise BadManifest(
-                    'unable to build kubernetes objects from release manifest: unable to decode "": json: cannot '
-                    f"unmarshal {kind or 'null'} into Go struct field {item['kind']}.data of type string"
-                    if kind
-                    else f"{item['kind']} {item['metadata']['name']}: {key} is null"
-                )
 
 
 def owned(item: Object, release: str, namespace: str) -> Object:

@@ -1,10 +1,9 @@
 """Three-way merge: what the release wanted, what it wants now, and what is live become one merge patch.
 
 As helm's strategic merge: tables merge, lists of known fields merge by their key, fields the release no longer
-wants go, fields that others added stay.
+wants go, fields that others added stay unless the release wants them null.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -32,17 +31,26 @@ def _merged(before: Any, wanted: Any, live: Any, field: str) -> Any:
     if isinstance(wanted, dict) and isinstance(live, dict):
         past = before if isinstance(before, dict) else {}
         if field == "emptyDir" or _union(past, wanted):
-            return copy.deepcopy(wanted)
+            return without_null(wanted)
         found = {key: value for key, value in live.items() if key in wanted or key not in past}
         for key, value in wanted.items():
-            if value is not None:
+            if value is None:
+                found.pop(key, None)
+            else:
                 found[key] = _merged(past.get(key), value, live.get(key), key)
         return found
     if isinstance(wanted, list) and isinstance(live, list):
         key = _key(field, wanted, live)
         if key:
             return _merged_items(before if isinstance(before, list) else [], wanted, live, key)
-    return copy.deepcopy(wanted)
+    return without_null(wanted)
+
+
+def without_null(value: Any) -> Any:
+    """A copy without fields that are null, as an API server drops them from what is created."""
+    if isinstance(value, dict):
+        return {key: without_null(item) for key, item in value.items() if item is not None}
+    return [without_null(item) for item in value] if isinstance(value, list) else value
 
 
 def _union(past: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -64,7 +72,7 @@ def _merged_items(before: list[Any], wanted: list[Any], live: list[Any], key: st
     past = {item.get(key): item for item in before if isinstance(item, dict)}
     current = {item[key]: item for item in live}
     found = [
-        _merged(past.get(item[key]), item, current[item[key]], "") if item[key] in current else copy.deepcopy(item)
+        _merged(past.get(item[key]), item, current[item[key]], "") if item[key] in current else without_null(item)
         for item in wanted
     ]
     names = {item[key] for item in wanted}

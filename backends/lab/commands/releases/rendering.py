@@ -11,7 +11,7 @@ from backends.lab.charts.render import render
 from backends.lab.charts.trees import coalesce
 from backends.lab.commands.kube.kinds import KINDS
 from backends.lab.commands.kube.port import Port
-from backends.lab.commands.releases.manifests import check, hook_record, split_hooks, text
+from backends.lab.commands.releases.manifests import hook_record, split_hooks, text
 from backends.lab.commands.releases.options import Chart, Options
 from backends.lab.commands.releases.record import Release, chart_record, notes, time_text
 
@@ -29,7 +29,7 @@ class Place:
 def revision(
     port: Port, chart: Chart, config: Mapping[str, Any], place: Place, status: str, options: Options
 ) -> Release:
-    """A new revision, nothing written yet. Raises ``ChartError``, ``BadManifest``, ``UnknownKind``."""
+    """A new revision, nothing written yet. Raises ``ChartError``."""
     now = port.now()
     defaults = default_values(chart.version) if chart.defaults is None else dict(chart.defaults)
     found = render(
@@ -46,7 +46,6 @@ def revision(
         defaults=defaults,
         keep_null=options.keep_null,
     )
-    check(found)
     ordinary, hooks = split_hooks(found)
     stamp = time_text(now)
     return Release(
