@@ -86,8 +86,8 @@ def test_ended_logins_fail_as_the_real_commands_do_and_can_be_renewed(shell: She
         assert "az login" in ended.stderr
     assert "Successfully logged into Start URL" in shell.run("aws", "sso", "login", "--profile", "lab").stdout
     assert json.loads(shell.run("az", "login").stdout)[0]["isDefault"] is True
-    for words in ((*GET_TOKEN, "--profile=lab"), KUBELOGIN):
-        assert shell.run(*words).returncode == 0
+    assert shell.run(*GET_TOKEN, "--profile=lab").returncode == 0
+    assert shell.run(*KUBELOGIN).returncode == 0
     assert shell.logins.aws("lab")["valid"] is True
     assert shell.logins.azure()["valid"] is True
 

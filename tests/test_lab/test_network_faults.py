@@ -211,10 +211,10 @@ async def test_faults_among_three_touch_only_their_pair(tmp_path: Path) -> None:
         open_mesh(world, *clusters)
 
         def reached() -> set[tuple[str, str]]:
+            pairs = [(clusters[one], clusters[other]) for one, other in ((0, 1), (1, 0), (2, 1), (1, 2))]
             return {
                 (one.name, other.name)
-                for one, other in ((0, 1), (1, 0), (2, 1), (1, 2))
-                for one, other in ((clusters[one], clusters[other]),)
+                for one, other in pairs
                 if send(world, one, addresses(other)[0], "udp", 8472).delivered
             }
 
