@@ -37,7 +37,7 @@ fix: $(STAMP) ## let ruff repair and format what it can
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
 
-tools: ## build the pinned real servers of tools/ into .tools (about 15 min once, then cached)
+tools: ## build the pinned real servers of tools/ into .tools (about 10 min once, then cached)
 	tools/build
 
 lock: $(STAMP) ## renew both lock files from pyproject.toml (ARGS="--upgrade")

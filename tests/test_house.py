@@ -124,7 +124,7 @@ def test_the_table_objects_to_what_it_should() -> None:
 
 def test_the_contracts_of_the_import_linter_hold() -> None:
     program = Path(sys.executable).with_name("lint-imports")
-    command = [program, "--no-logo", "--no-cache"]
+    command = [str(program), "--no-logo", "--no-cache"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
