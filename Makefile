@@ -8,7 +8,7 @@ ARGS ?=
 STAMP := .venv/.ready-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real lint fix bench tools lock clean
+.PHONY: help setup demo test test-real lint fix snapshots bench tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lint: $(STAMP) ## ruff, mypy --strict, the table of imports
 fix: $(STAMP) ## let ruff repair and format what it can
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
+
+snapshots: $(STAMP) ## draw the expected pictures of all screens anew; read the diff
+	MESHWRIGHT_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q -n $(WORKERS) tests/test_screens
 
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
