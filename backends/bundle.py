@@ -73,6 +73,8 @@ class RecordedReader:
     """See ``mesh.reading.ClusterReader``: answers from a recording as the API would have answered."""
 
     origin = Origin.BUNDLE
+    # A recording does not say how far its clock was off.
+    skew: float | None = 0.0
 
     def __init__(self, recording: _Recording, where: str) -> None:
         self.where = where

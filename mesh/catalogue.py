@@ -28,6 +28,9 @@ VERSION: Final[FactName[ServerVersion]] = FactName("version", ServerVersion, "th
 CLUSTER_UID: Final[FactName[str]] = FactName(
     "cluster-uid", str, "uid of namespace kube-system: identity of the cluster", _SLOW
 )
+CLOCK_SKEW: Final[FactName[float]] = FactName(
+    "clock-skew", float, "the cluster's clock minus this machine's, seconds", _SLOW
+)
 RIGHTS: Final[FactName[Rights]] = FactName("rights", Rights, "which needed Kubernetes rights are granted", _SLOW)
 NODES: Final[FactName[tuple[Node, ...]]] = FactName("nodes", tuple[Node, ...], "nodes", _QUICK)
 NAMESPACES: Final[FactName[dict[str, dict[str, str]]]] = FactName(

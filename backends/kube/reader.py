@@ -1,7 +1,9 @@
 """The live ``ClusterReader``: lists as bytes, page by page, projected with msgspec; retries, deadlines, budgets."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -50,6 +52,7 @@ class LiveReader:
         self.session = session
         self.origin = origin
         self.where = session.connection.ref.context
+        self.skew: float | None = None
         self._budget = budget or Budget(DEFAULT_BYTES)
         self._waits = waits
         self._executing = asyncio.Semaphore(32)
@@ -63,7 +66,9 @@ class LiveReader:
 
     async def version(self, shape: type[T]) -> T:
         """See ``ClusterReader``."""
+        asked = time.time()
         reply = await self.ask("GET", "/version", Right("get", "version"))
+        self.skew = _skew(reply, (asked + time.time()) / 2)
         return _decode(reply, shape)
 
     async def list(
@@ -189,3 +194,12 @@ def _decode(reply: Reply, shape: type[T]) -> T:
         return msgspec.json.decode(reply.body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise not_json(reply.headers, reply.body) from error
+
+
+def _skew(reply: Reply, ours: float) -> float | None:
+    """The server's clock by its Date header, which has whole seconds: less than two is no difference."""
+    try:
+        theirs = parsedate_to_datetime(str(reply.headers.get("Date", ""))).timestamp()
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return 0.0 if abs(theirs - ours) < 2 else theirs - ours

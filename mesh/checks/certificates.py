@@ -116,7 +116,7 @@ def _dated(certificates: MeshCertificates) -> list[tuple[str, Certificate]]:
 def _valid(view: View, subject: Subject) -> Verdict:
     (cluster,) = subject.clusters()
     certificates = view.fact(fact.CERTIFICATES, subject)
-    now = view.now()
+    now = view.now() + view.fact(fact.CLOCK_SKEW, subject)
     dated = _dated(certificates)
     notes = tuple(
         view.note(fact.CERTIFICATES, cluster, f"{name}: {_day(one.not_before)} to {_day(one.not_after)}")
@@ -198,7 +198,7 @@ CHECKS: Final = (
         layer=6,
         scope=Scope.CLUSTER,
         severity=Severity.CRITICAL,
-        inputs=(*_INPUTS, fact.NOW.name),
+        inputs=(*_INPUTS, fact.NOW.name, fact.CLOCK_SKEW.name),
         gates=("CM0002",),
         applies=_no_certificates,
         body=_valid,

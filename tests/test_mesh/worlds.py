@@ -146,6 +146,7 @@ def _kubernetes(world: World, member: Member) -> None:
     )
     world.put(fact.VERSION, key, ServerVersion(member.kubernetes, "1", "26"))
     world.put(fact.CLUSTER_UID, key, f"uid-{key}")
+    world.put(fact.CLOCK_SKEW, key, 0.0)
     granted = (EXEC, Right("list", "nodes"), Right("list", "secrets", namespace="kube-system"))
     world.put(fact.RIGHTS, key, Rights("operator", granted, ()))
     world.put(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from email.utils import formatdate
 from typing import Final
 
 from aiohttp import web
@@ -75,14 +76,18 @@ class ApiServer:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return await self._answer(request)
+            answer = await self._answer(request)
         except ApiError as error:
-            return answers.refuse(request, error)
+            answer = answers.refuse(request, error)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("the API of %s failed at %s %s", self.cluster.name, request.method, request.path)
-            return answers.refuse(request, ApiError(500, "InternalError", "Internal error occurred: the lab failed"))
+            answer = answers.refuse(request, ApiError(500, "InternalError", "Internal error occurred: the lab failed"))
+        if not answer.prepared:
+            # The server's clock is the lab's, as it is for its certificates.
+            answer.headers["Date"] = formatdate(self.cluster.world.clock.now(), usegmt=True)
+        return answer
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         standing = await conditions.in_front(self.cluster.conditions, request)
