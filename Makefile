@@ -22,7 +22,7 @@ test: $(STAMP) ## the fast tests; no Go needed (ARGS="-k name")
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/real $(ARGS)
 
 test-real: $(STAMP) tools ## the tests on real API servers, kubectl, helm and charts (needs Go)
-	$(BIN)/python -m pytest -q tests/real $(ARGS)
+	$(BIN)/python -m pytest -q -rs tests/real $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the table of imports
 	$(BIN)/ruff check $(PACKAGES)
