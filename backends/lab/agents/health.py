@@ -86,7 +86,7 @@ class Health:
 
     def advance(self, now: float) -> float:
         """Note outcomes after a change of the world, at most every five seconds."""
-        signature = self._readers.signature
+        signature = (self._readers.signature, self._readers.generation)
         if signature == self._signature:
             return NEVER
         if now < self._noted_at + _EVERY:

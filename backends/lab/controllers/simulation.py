@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from backends.lab.world import LabCluster, World
 
 _EVENTS_EVERY: Final = 300.0
+LOOK: Final = 10.0
+"""Lab seconds between two looks at what is waited for."""
 
 
 class Follower(Protocol):
@@ -142,11 +144,11 @@ class Simulation:
                 due = self.step()
                 if until is not None and until():
                     return True
-                if due > end or math.isinf(due):
-                    clock.jump(max(0.0, end - clock.now()) if until is None else 0.0)
-                    self.step()
+                if clock.now() >= end:
                     return until is None
-                clock.jump(max(0.001, due - clock.now()))
+                # What is asked may come true by the passing of time alone, without anything being due.
+                due = due if until is None else min(due, clock.now() + LOOK)
+                clock.jump(max(0.001, min(due, end) - clock.now()))
         finally:
             if not held:
                 clock.resume()

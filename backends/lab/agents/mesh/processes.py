@@ -70,6 +70,8 @@ class Readers:
         self._last: dict[tuple[str, str], Reader] = {}
         self.signature: object = None
         """Differs whenever anything a reader can notice did."""
+        self.generation = 0
+        """Grows whenever what a reader knows changes."""
         self.dialer: Dialer | None = None
         self.tell: Callable[[Link, str], None] = lambda link, what: None
 
@@ -182,8 +184,9 @@ class Readers:
             for link in reader.links.values():
                 before = (link.config, link.seen, link.attempt)
                 due = min(due, link.advance(self, now, changed))
-                if reader.caller.container == CACHE and before != (link.config, link.seen, link.attempt):
-                    changed = True
+                if before != (link.config, link.seen, link.attempt):
+                    self.generation += 1
+                    changed = changed or reader.caller.container == CACHE
         return due
 
     def _now(self) -> object:

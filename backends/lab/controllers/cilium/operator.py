@@ -36,26 +36,20 @@ class Operator:
         resource = self._store.resources.get(CILIUM_NODES)
         if resource is None:
             return NEVER
-        for runtime in list(self._kubelets.runtimes.values()):
-            if "cilium-agent" in runtime.processes:
-                self._announce(resource, runtime)
+        agents = self._kubelets.serving("cilium-agent")
+        for runtime in agents:
+            self._announce(resource, runtime)
         if leader is not None:
             settings = leader.processes["cilium-operator"].settings
             self._sweep(resource)
             self._allocate(resource, settings)
-        for runtime in list(self._kubelets.runtimes.values()):
-            if "cilium-agent" in runtime.processes:
-                self._complete(resource, runtime)
+        for runtime in agents:
+            self._complete(resource, runtime)
         return NEVER
 
     def leader(self) -> PodRuntime | None:
         """The ready operator that started first."""
-        found = [
-            runtime
-            for runtime in self._kubelets.runtimes.values()
-            if "cilium-operator" in runtime.processes and runtime.ready
-        ]
-        return min(found, key=lambda runtime: (runtime.started_at, runtime.name), default=None)
+        return next((runtime for runtime in self._kubelets.serving("cilium-operator") if runtime.ready), None)
 
     def _register(self, leader: PodRuntime) -> None:
         process = leader.processes["cilium-operator"]

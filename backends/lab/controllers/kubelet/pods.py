@@ -75,6 +75,15 @@ class Kubelets:
         pod = self._store.stored(PODS, namespace, name)
         return None if pod is None else self.runtimes.get(pod["metadata"]["uid"])
 
+    def serving(self, container: str) -> list[PodRuntime]:
+        """What runs this container and is not told to stop, oldest first."""
+        found = []
+        for runtime in self.runtimes.values():
+            pod = self._store.stored(PODS, runtime.namespace, runtime.name) if container in runtime.processes else None
+            if pod is not None and pod["metadata"]["uid"] == runtime.uid and not reading.terminating(pod):
+                found.append(runtime)
+        return sorted(found, key=lambda runtime: (runtime.started_at, runtime.name))
+
     def reconcile(self, now: float) -> float:
         """Move every pod on as far as it can go now."""
         due = NEVER
