@@ -67,6 +67,11 @@ class Connection(Struct, frozen=True):
     cluster: ClusterEntry
     user: UserEntry
 
+    @property
+    def secure(self) -> bool:
+        """Whether credentials may be sent: over plain HTTP (``kubectl proxy``) client-go sends none, runs no plugin."""
+        return self.cluster.server.lower().startswith("https://")
+
 
 class Credential(Struct, frozen=True):
     """What proves who we are: a bearer token, or a client certificate with its key. ``expires`` in epoch, 0 = never."""

@@ -68,6 +68,8 @@ class Credentials:
 
     async def of(self, connection: Connection) -> Credential:
         """The credential for a connection; runs its plugin if there is none that lasts. Raises ``NotRead``."""
+        if not connection.secure:
+            return Credential()
         static = _static(connection)
         if static is not None:
             return static
@@ -94,7 +96,7 @@ class Credentials:
     def forget(self, connection: Connection) -> bool:
         """Drop a kept credential that the server refused; whether there was one, so that asking again may help."""
         plugin = connection.user.plugin
-        if plugin is None or _static(connection) is not None:
+        if plugin is None or not connection.secure or _static(connection) is not None:
             return False
         return self._kept.pop(_key(plugin, exec_info(connection, interactive=False)), None) is not None
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import re
+import shlex
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -210,7 +211,7 @@ class ApiSession:
         user = self.connection.user
         if credential.token:
             headers["Authorization"] = f"Bearer {credential.token.reveal()}"
-        elif user.username:
+        elif user.username and self.connection.secure:
             pair = f"{user.username}:{(user.password or Secret('')).reveal()}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         if self.connection.cluster.disable_compression:
@@ -230,7 +231,10 @@ class ApiSession:
         ended = ended_at(self.connection.user.certificate)
         if ended and ended < time.time():
             detail = f"{detail}; the client certificate ended {datetime.fromtimestamp(ended, UTC):%Y-%m-%d %H:%M} UTC"
-        lift = " ".join(command) or f"Renew the user entry {self.connection.ref.user} in {self.connection.ref.file}."
+        entry = f"the user entry {self.connection.ref.user} in {self.connection.ref.file}"
+        lift = shlex.join(command) or f"Renew {entry}."
+        if self._credential == Credential() and not self.connection.user.username:
+            lift = f"Add a token, a certificate or a plugin: {entry} has none."
         return NotRead(Reason.EXPIRED, detail, lift)
 
 

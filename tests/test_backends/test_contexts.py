@@ -1,6 +1,7 @@
 """The contexts port: what a cheap look shows, and signing in through a plugin or a login command."""
 
 import asyncio
+import base64
 import json
 import stat
 import sys
@@ -20,16 +21,17 @@ from backends.kubeconfig.listing import Kubeconfig, unique_keys
 from mesh.model.context import Access, ContextRef
 from mesh.reading import ClusterReader
 from tests.test_backends.recorded import EKS, RECORDINGS
-from tests.test_backends.servers.api import Api, serving, status
+from tests.test_backends.servers.api import Api, Authority, server_tls, serving, status
 from tests.test_backends.test_collectors_live import CONFIG, RULES, daemon_set, rules
 
 AGENTS = "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium"
 
 
-def kubeconfig(folder: Path, server: str, user: str = "{token: t}") -> Kubeconfig:
+def kubeconfig(folder: Path, server: str, user: str = "{token: t}", ca: str = "") -> Kubeconfig:
     path = folder / "config"
     path.write_text(
-        f"clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {user}}}]\n"
+        f"clusters: [{{name: c, cluster: {{server: '{server}', certificate-authority-data: '{ca}'}}}}]\n"
+        f"users: [{{name: u, user: {user}}}]\n"
         "contexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c"
     )
     return Kubeconfig([str(path)])
@@ -140,9 +142,11 @@ async def test_a_plugin_that_leads_through_the_login_is_run_and_its_answer_is_us
         "print(json.dumps(answer))\n"
     )
     plugin = script(tmp_path / "oidc", body)
-    async with serving() as api:
+    ca = Authority()
+    async with serving(server_tls(*ca.leaf("api", "127.0.0.1"))) as api:
         healthy(api)
-        contexts, ref = opened(kubeconfig(tmp_path, api.url, plugin_entry(plugin, mode="Always")))
+        config = kubeconfig(tmp_path, api.url, plugin_entry(plugin, mode="Always"), base64.b64encode(ca.pem).decode())
+        contexts, ref = opened(config)
         assert (await contexts.peek(ref)).access is Access.EXPIRED
         assert contexts.sign_in(ref) == 0
         assert (await contexts.peek(ref)).access is Access.READY

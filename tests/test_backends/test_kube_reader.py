@@ -6,7 +6,8 @@ import gzip
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from mesh.facts import Reason, Unknown
 from mesh.model.kinds import Resource
 from mesh.reading import NotRead
 from mesh.text import Secret
-from tests.test_backends.servers.api import Authority, reading, server_tls, serving, status
+from tests.test_backends.servers.api import Api, Authority, reading, server_tls, serving, status
 
 PODS = Resource("pods")
 LIST = "/api/v1/pods"
@@ -87,8 +88,8 @@ async def test_a_forgotten_continue_token_begins_the_list_again() -> None:
             "something in between answered 403 (text/html; charset=utf-8): <html>no</html>",
             "Check the server's URL",
         ),
-        (status(401, "Unauthorized"), Reason.EXPIRED, "did not accept the credentials (401: Unauthorized)", "Renew"),
-        (web.Response(status=401, text="<html>"), Reason.EXPIRED, "did not accept the credentials (401)", "Renew"),
+        (status(401, "Unauthorized"), Reason.EXPIRED, "did not accept the credentials (401: Unauthorized)", "Add a"),
+        (web.Response(status=401, text="<html>"), Reason.EXPIRED, "did not accept the credentials (401)", "Add a"),
         (web.Response(status=404, text="404 page not found\n"), Reason.ABSENT_API, "knows no pods", ""),
         (status(404, "not found"), Reason.ABSENT_API, "knows no pods", ""),
         (
@@ -267,11 +268,11 @@ async def test_reviews_are_posted() -> None:
 
 async def test_who_we_are_is_told_as_kubectl_tells_it() -> None:
     who = Impersonation("jane", "7", ("dev", "ops"), {"Example.com/Why": ("a", "b")})
-    async with serving() as api:
+    async with secure() as (api, ca):
         api.on("/version", web.json_response({}))
-        async with reading(api.url, user=UserEntry(token=Secret("tok"), impersonation=who)) as reader:
+        async with reading(api.url, ca=ca, user=UserEntry(token=Secret("tok"), impersonation=who)) as reader:
             await reader.version(Metadata)
-        async with reading(api.url, user=UserEntry(username="u", password=Secret("p"))) as reader:
+        async with reading(api.url, ca=ca, user=UserEntry(username="u", password=Secret("p"))) as reader:
             await reader.version(Metadata)
         first, second = (request.headers for request in api.seen)
     assert first["Authorization"] == "Bearer tok"
@@ -280,6 +281,22 @@ async def test_who_we_are_is_told_as_kubectl_tells_it() -> None:
     assert first.getall("Impersonate-Extra-example.com%2Fwhy") == ["a", "b"]
     assert second["Authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
     assert "Impersonate-User" not in second
+
+
+@pytest.mark.parametrize("user", [UserEntry(token=Secret("t")), UserEntry(username="u", password=Secret("p"))])
+async def test_over_plain_http_no_credential_is_sent(user: UserEntry) -> None:
+    async with serving() as api, reading(api.url, user=user) as reader:
+        api.on("/version", web.json_response({}))
+        await reader.version(Metadata)
+        assert "Authorization" not in api.seen[0].headers
+
+
+@asynccontextmanager
+async def secure() -> AsyncIterator[tuple[Api, bytes]]:
+    """A server over TLS, and the CA to trust."""
+    ca = Authority()
+    async with serving(server_tls(*ca.leaf("api", "127.0.0.1"))) as api:
+        yield api, ca.pem
 
 
 PLUGIN = ExecPlugin("aws", ("eks", "get-token"), {"AWS_PROFILE": "prod"}, "client.authentication.k8s.io/v1")
@@ -303,16 +320,13 @@ async def only_new(request: web.Request) -> web.Response:
 
 
 async def test_a_token_that_ended_early_is_renewed_once() -> None:
-    async with serving() as api:
+    user = UserEntry(plugin=PLUGIN)
+    async with secure() as (api, ca):
         api.on(LIST, only_new)
-        async with reading(
-            api.url, user=UserEntry(plugin=PLUGIN), credentials=plugin_that_gives("old", "new")
-        ) as reader:
+        async with reading(api.url, ca=ca, user=user, credentials=plugin_that_gives("old", "new")) as reader:
             assert await listed(reader) == ["a"]
             assert await listed(reader) == ["a"]
-        async with reading(
-            api.url, user=UserEntry(plugin=PLUGIN), credentials=plugin_that_gives("old", "old")
-        ) as reader:
+        async with reading(api.url, ca=ca, user=user, credentials=plugin_that_gives("old", "old")) as reader:
             found = await failure(reader)
     assert (found.reason, found.lift) == (Reason.EXPIRED, "aws sso login --profile prod")
 
@@ -366,9 +380,9 @@ async def test_client_certificates_work_without_touching_the_disk() -> None:
 
 async def test_an_ended_client_certificate_is_named() -> None:
     certificate, key = Authority().leaf("me", begins=-9, ends=-1)
-    async with serving() as api:
+    async with secure() as (api, ca):
         api.on(LIST, status(401, "Unauthorized"))
-        async with reading(api.url, user=UserEntry(certificate=certificate, key=Secret(key))) as reader:
+        async with reading(api.url, ca=ca, user=UserEntry(certificate=certificate, key=Secret(key))) as reader:
             found = await failure(reader)
     assert "the client certificate ended 20" in found.detail
     assert found.lift == "Renew the user entry u in /kubeconfig."
