@@ -1,6 +1,7 @@
 """A world with both clouds, without API servers or agents, and SDK clients for it."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,16 @@ class Aws:
 
     def __init__(self, world: World, profile: str = "lab") -> None:
         import boto3
+        import botocore.session
 
+        # The models of EC2 are megabytes of JSON: read once for all tests.
+        inner = botocore.session.Session()
+        inner.register_component("data_loader", _loader())
+        self._clients: dict[str, Any] = {}
         login = world.clouds.logins.aws(profile)
         self._endpoint = world.clouds.aws_endpoint
         self._session = boto3.Session(
+            botocore_session=inner,
             aws_access_key_id=login["access_key"],
             aws_secret_access_key=login["secret_key"],
             aws_session_token=login["session_token"],
@@ -72,8 +79,17 @@ class Aws:
     def __getattr__(self, service: str) -> Any:
         from botocore.config import Config
 
-        config = Config(retries={"mode": "standard", "max_attempts": 2})
-        return self._session.client(service, endpoint_url=self._endpoint, config=config)
+        if service not in self._clients:
+            config = Config(retries={"mode": "standard", "max_attempts": 2})
+            self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
+        return self._clients[service]
+
+
+@functools.cache
+def _loader() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @contextlib.contextmanager

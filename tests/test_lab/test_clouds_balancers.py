@@ -12,7 +12,7 @@ from backends.lab.network import Arrival
 from backends.lab.storage.resources import EVENTS, SERVICES
 from backends.lab.topology import aks, eks, open_nodes, vpn
 from backends.lab.world import LabCluster, World
-from tests.test_lab.cloud_lab import Aws, addresses, arm_clients, cloud_world, pass_time, send
+from tests.test_lab.cloud_lab import Aws, arm_clients, cloud_world, pass_time, send
 
 AWS = "service.beta.kubernetes.io/aws-load-balancer-"
 AZURE = "service.beta.kubernetes.io/azure-load-balancer-"
@@ -361,8 +361,6 @@ async def test_balancers_as_programs_read_them(tmp_path: Path) -> None:
         with aws.writing():
             held = aws.ec2(place.eks.region).get_security_group_from_id(place.eks.facts["worker_group"])
             held.ingress_rules[:] = held.ingress_rules[:6]
-        addresses(place.eks)
-        world.network.view()
         _, _, health, _ = await asyncio.to_thread(read_aws)
         assert {one["TargetHealth"]["State"] for one in health} == {"unhealthy"}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Final
 
 from backends.lab.clouds.aws.account import AwsAccount, load_moto
 from backends.lab.clouds.aws.server import AwsServer
@@ -10,6 +11,7 @@ from backends.lab.clouds.azure.subscription import AzureSubscription
 from backends.lab.clouds.logins import Logins
 from backends.lab.world import World
 
+_PROBE_SECONDS: Final = 5.0  # real ones, that moto waits for the event loop
 _accounts_in_use: set[str] = set()
 
 
@@ -97,11 +99,21 @@ def _probe_targets(clouds: Clouds, world: World) -> None:
     """Let the load balancers of the account tell the health that the network gives their targets."""
     from backends.lab.clouds.aws.repairs.balancers import HEALTH
 
+    loop = asyncio.get_running_loop()
+
+    async def probe(balancer: str, address: str, port: int) -> bool:
+        return bool(world.network.target_healthy(balancer, address, port))
+
     def healthy(balancer: str, instance_id: str, port: int) -> bool:
-        for region in clouds.aws.regions:
+        for region in tuple(clouds.aws.regions):
             instance = clouds.aws.ec2(region).get_instance_by_id(instance_id)
             if instance is not None:
-                return bool(world.network.target_healthy(balancer, instance.private_ip, port))
+                # Asked in a thread of moto's; the world belongs to the loop's.
+                asked = asyncio.run_coroutine_threadsafe(probe(balancer, instance.private_ip, port), loop)
+                try:
+                    return asked.result(_PROBE_SECONDS)
+                except TimeoutError:
+                    asked.cancel()
         return False
 
     HEALTH[clouds.aws.account] = healthy
