@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from backends.lab.controllers import reading
+from backends.lab.controllers.budgets import BUDGETS
 from backends.lab.controllers.endpoints import SLICES
-from backends.lab.controllers.eviction import BUDGETS, evict
 from backends.lab.controllers.workloads.cron import following
 from backends.lab.controllers.workloads.jobs import CRONJOBS, JOBS
 from backends.lab.objects import Object
 from backends.lab.storage.resources import DAEMONSETS, DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES
-from backends.lab.storage.status import ApiError
 from tests.test_lab.meadow import Meadow, install, meadow, values
 
 
@@ -157,21 +156,26 @@ def test_endpoint_slices_hold_ready_pods_and_their_own_port_numbers(one: Meadow)
     assert not store.need(SLICES, "shop", found[0]["metadata"]["name"])["endpoints"]
 
 
-def test_an_eviction_honours_the_budget(one: Meadow) -> None:
+def test_a_budget_tells_how_many_pods_may_go(one: Meadow) -> None:
     store = one.cluster("east").objects
     store.create(DEPLOYMENTS, deployment("cart", 2))
     spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "cart"}}}
     store.create(BUDGETS, {"metadata": {"name": "cart", "namespace": "shop"}, "spec": spec})
     one.settle(30)
-    name = ready_pods(one, "app", "cart")[0]["metadata"]["name"]
-    with pytest.raises(ApiError) as refused:
-        evict(store, "shop", name)
-    assert refused.value.code == 429 and "disruption budget" in refused.value.message
-    assert store.need(BUDGETS, "shop", "cart")["status"]["disruptionsAllowed"] == 0
+
+    def allowed() -> int:
+        return int(store.need(BUDGETS, "shop", "cart")["status"]["disruptionsAllowed"])
+
+    assert allowed() == 0
     store.patch(BUDGETS, "shop", "cart", {"spec": {"minAvailable": 1}})
-    evict(store, "shop", name)
+    one.settle(1)
+    assert allowed() == 1
+    name = ready_pods(one, "app", "cart")[0]["metadata"]["name"]
+    store.delete(PODS, "shop", name, grace_seconds=30)
+    one.settle(0.5)
+    assert allowed() == 0, "the pod that goes is healthy no more"
     one.settle(40)
-    assert store.get(PODS, "shop", name) is None and len(ready_pods(one, "app", "cart")) == 2
+    assert allowed() == 1 and len(ready_pods(one, "app", "cart")) == 2
 
 
 def test_a_cron_job_runs_when_it_is_due_and_remembers(one: Meadow) -> None:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from backends.lab.controllers import certgen, reading
 from backends.lab.controllers.addons import AddonManager
+from backends.lab.controllers.budgets import Budgets
 from backends.lab.controllers.cilium.endpoints import Endpoints
 from backends.lab.controllers.cilium.operator import Operator
 from backends.lab.controllers.endpoints import EndpointCleaner, EndpointSlices
-from backends.lab.controllers.eviction import Budgets
 from backends.lab.controllers.kubelet.host import Addresses
 from backends.lab.controllers.kubelet.pods import Kubelets
 from backends.lab.controllers.kubelet.programs import Ground

@@ -1,4 +1,4 @@
-"""Evictions: a delete that PodDisruptionBudgets may refuse, and the status of those budgets.
+"""PodDisruptionBudgets: how many of their pods may be evicted now.
 
 Source: kubernetes.io/docs/concepts/scheduling-eviction/api-eviction.
 """
@@ -10,7 +10,6 @@ from backends.lab.controllers.loop import NEVER
 from backends.lab.objects import Object, ObjectStore
 from backends.lab.storage.resources import DEPLOYMENTS, PODS, RESOURCES
 from backends.lab.storage.selectors import from_label_selector, labels_match
-from backends.lab.storage.status import ApiError
 
 BUDGETS: Final = RESOURCES["policy", "poddisruptionbudgets"]
 _REPLICASETS: Final = RESOURCES["apps", "replicasets"]
@@ -51,42 +50,6 @@ def budget_status(store: ObjectStore, budget: Object) -> Object:
     }
 
 
-def evict(store: ObjectStore, namespace: str, name: str, grace_seconds: int | None = None) -> None:
-    """Delete the pod unless a budget forbids it. Raises ``ApiError`` 404, 429, or 500 for two budgets on one pod."""
-    pod = store.need(PODS, namespace, name)
-    grace = int(pod["spec"].get("terminationGracePeriodSeconds") or 0) if grace_seconds is None else grace_seconds
-    if not reading.finished(pod) and not reading.terminating(pod) and reading.node_of(pod):
-        guards = [
-            budget
-            for budget in store.view(BUDGETS, namespace)
-            if labels_match(from_label_selector(budget["spec"].get("selector") or {}), pod)
-        ]
-        if len(guards) > 1:
-            text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-            raise ApiError(500, "InternalError", f"Internal error occurred: {text}")
-        if guards and reading.ready(pod):
-            _ask(store, guards[0])
-    store.delete(PODS, namespace, name, grace_seconds=grace)
-
-
-def _ask(store: ObjectStore, budget: Object) -> None:
-    status = budget_status(store, budget)
-    if status["disruptionsAllowed"] > 0:
-        return
-    name = budget["metadata"]["name"]
-    cause = {
-        "reason": "DisruptionBudget",
-        "message": f"The disruption budget {name} needs {status['desiredHealthy']} healthy pods "
-        f"and has {status['currentHealthy']} currently",
-    }
-    raise ApiError(
-        429,
-        "TooManyRequests",
-        "Cannot evict pod as it would violate the pod's disruption budget.",
-        {"causes": [cause]},
-    )
-
-
 class Budgets:
     """Keeps the status of PodDisruptionBudgets."""
 
@@ -98,7 +61,7 @@ class Budgets:
     def reconcile(self, now: float) -> float:
         """Write the status of every budget."""
         for budget in list(self._store.view(BUDGETS)):
-            status = {**(budget.get("status") or {}), **budget_status(self._store, budget)}
+            status = budget_status(self._store, budget)
             if budget.get("status") != status:
                 meta = budget["metadata"]
                 self._store.set_status(BUDGETS, meta["namespace"], meta["name"], status)
