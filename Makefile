@@ -37,6 +37,9 @@ fix: $(STAMP) ## let ruff repair and format what it can
 snapshots: $(STAMP) ## draw the expected pictures of all screens anew; read the diff
 	MESHWRIGHT_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q -n $(WORKERS) tests/test_screens
 
+screenshot: $(STAMP) ## draw docs/mesh.svg from the lab
+	PYTHONPATH=. $(BIN)/python tools/screenshot.py
+
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
 

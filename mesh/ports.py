@@ -1,6 +1,6 @@
 """What the core and the screens need of the outside, in our words. ``backends/wiring.py`` hands out implementations."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -244,16 +244,26 @@ class Armoury(Protocol):
 class Ports(Protocol):
     """All gateways of a session, handed to the app or the command line by ``backends/wiring.py``."""
 
-    contexts: ContextGateway
-    gatherer: Gatherer
-    armoury: Armoury
-    store: Store
-    clock: Clock
-    lab: LabGateway | None
+    @property
+    def contexts(self) -> ContextGateway:
+        """Kubeconfig contexts."""
 
+    @property
+    def gatherer(self) -> Gatherer:
+        """Facts."""
 
-class Lines(Protocol):
-    """A stream of text lines."""
+    @property
+    def armoury(self) -> Armoury:
+        """Writing gateways, for a confirmed plan."""
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        """Lines as they come."""
+    @property
+    def store(self) -> Store:
+        """What is kept on this machine."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def lab(self) -> LabGateway | None:
+        """The embedded lab, where this session may start one."""

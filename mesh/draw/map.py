@@ -153,6 +153,8 @@ class _Links:
         char, style = self._line(link)
         g = self.canvas.glyphs
         for place, y in ((upper, y1), (lower, y2)):
+            start, end = (self.left_edge, x - 1) if place.left else (x + 1, self.right_edge)
+            self.canvas.region("link", f"{link.a}|{link.b}", start, y, end - start + 1, 1)
             self.canvas.horizontal(
                 self.left_edge if place.left else x + 1, x - 1 if place.left else self.right_edge, y, char, style
             )

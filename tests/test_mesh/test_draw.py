@@ -24,8 +24,8 @@ def box(key: str, number: int, cloud: str = "AWS", nodes: int = 3, **more: bool)
 
 
 def link(a: str, b: str, **planes: Plane) -> Link:
-    given = {"control_ab": OK, "control_ba": OK, "open_ab": OK, "open_ba": OK, "round_trip": OK, **planes}
-    return Link(a, b, **given)
+    names = ("control_ab", "control_ba", "open_ab", "open_ba", "round_trip")
+    return Link(a, b, *(planes.get(name, OK) for name in names))
 
 
 def lanes(name: str, *entries: Lane) -> ServiceLanes:

@@ -170,7 +170,12 @@ async def test_stop_ends_a_wait_and_keeps_the_run(world: FakeWorld) -> None:
 
 async def test_pause_starts_no_new_step(world: FakeWorld) -> None:
     ports, control = FakePorts(world), Control()
-    world.hooks["helm a"] = lambda: (world.put(fact.PEERS, "a", peers("b")), control.pause())[0]
+
+    def connected_and_paused() -> None:
+        world.put(fact.PEERS, "a", peers("b"))
+        control.pause()
+
+    world.hooks["helm a"] = connected_and_paused
     plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
     task = asyncio.create_task(run_plan(plan, REFS, ports, Recorder(), control))
     for _ in range(200):

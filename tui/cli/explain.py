@@ -10,7 +10,7 @@ from mesh.finding import Check
 from tui.cli.printing import say, say_json
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def now(arguments: argparse.Namespace) -> int:
     """One code, or the list of all."""
     checks = {check.code: check for check in ALL_CHECKS}
     if arguments.code is None:

@@ -1,18 +1,14 @@
 """The headless front end: parse, dispatch, and end with the one table of exit codes."""
 
 import argparse
-import asyncio
 import importlib
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from mesh.errors import Exit, MeshError, UsageError
 from tui.cli.parser import parse
-
-Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 MODULES: Final = {
     "check": "tui.cli.check",
@@ -25,7 +21,9 @@ MODULES: Final = {
     "version": "tui.cli.version",
     "lab": "tui.cli.lab",
 }
-_SIGNALS: Final = {signal.SIGHUP: Exit.HUP, signal.SIGINT: Exit.INT, signal.SIGTERM: Exit.TERM}
+
+
+AT_ONCE: Final = ("explain", "version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(words)
         if arguments.command in (None, "demo"):
             return _app(arguments)
-        command: Command = importlib.import_module(MODULES[arguments.command]).run
-        return _ended(asyncio.run(_run(command, arguments)))
+        module = importlib.import_module(MODULES[arguments.command])
+        if arguments.command in AT_ONCE:
+            return _ended(module.now(arguments))
+        # An event loop is 35 ms of imports, which what answers at once does without.
+        from tui.cli.loop import run_command
+
+        return _ended(run_command(module.run, arguments))
     except MeshError as error:
         return _ended(report(error))
     except BrokenPipeError:
@@ -79,32 +82,6 @@ def _bug(error: Exception) -> int:
     return Exit.INTERNAL
 
 
-async def _run(command: Command, arguments: argparse.Namespace) -> int:
-    """The command as a task that signals and the deadline cancel, so that children and labs end with it."""
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(command(arguments))
-    caught: list[Exit] = []
-
-    def stop(code: Exit) -> None:
-        caught.append(code)
-        task.cancel()
-
-    for number, code in _SIGNALS.items():
-        loop.add_signal_handler(number, stop, code)
-    try:
-        # Applying has deadlines of its own, per step; a deadline over all would cut a step in the middle.
-        limit = None if arguments.command in ("apply", "resume", "lab") else getattr(arguments, "timeout", None)
-        return await asyncio.wait_for(asyncio.shield(task), limit)
-    except TimeoutError:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        print(f"meshwright: not done within {arguments.timeout:.0f} s (--timeout)", file=sys.stderr)
-        return Exit.DEADLINE
-    except asyncio.CancelledError:
-        await asyncio.gather(task, return_exceptions=True)
-        return caught[0] if caught else Exit.INT
-
-
 def _app(arguments: argparse.Namespace) -> int:
     """The app needs a terminal on both sides and a TERM that can be drawn on."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -115,7 +92,6 @@ def _app(arguments: argparse.Namespace) -> int:
     if os.environ.get("TERM", "dumb") == "dumb":
         raise UsageError("TERM=dumb cannot be drawn on", hint="Use: meshwright check, plan, apply, graph (-h).")
     from backends.wiring import open_ports
-
     from tui.app import Options, run_app
 
     demo = arguments.command == "demo"

@@ -40,6 +40,12 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     _demo(commands.add_parser("demo", help="the app in the embedded lab", allow_abbrev=False))
     _lab(commands.add_parser("lab", help="the embedded lab alone: up, faults, scenarios, inject, clear, state"))
+    _judging(commands)
+    _looking(commands)
+    return parser
+
+
+def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     check = commands.add_parser("check", help="judge what must hold before and in a mesh", allow_abbrev=False)
     _reading(check)
     _output(check, "text", "wide", "json")
@@ -64,6 +70,9 @@ def build_parser() -> Parser:
     _consent(resume)
     resume.add_argument("run", nargs="?", type=int, help="number of the run; the newest unfinished one if left out")
     _output(resume, "text", "json")
+
+
+def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     graph = commands.add_parser("graph", help="draw the mesh and its global services", allow_abbrev=False)
     _reading(graph)
     _output(graph, "text", "json")
@@ -79,7 +88,6 @@ def build_parser() -> Parser:
     _output(rights, "text", "json")
     version = commands.add_parser("version", help="the version; needs no cluster", allow_abbrev=False)
     _output(version, "text", "json")
-    return parser
 
 
 def _clusters(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from mesh.errors import Exit
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def now(arguments: argparse.Namespace) -> int:
     """Print it."""
     found = current()
     if arguments.output == "json":
