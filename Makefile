@@ -8,7 +8,7 @@ ARGS ?=
 STAMP := .venv/.ready-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real lint fix snapshots bench tools lock clean
+.PHONY: help setup demo test test-real lint fix snapshots screenshot bench tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -24,8 +24,10 @@ def box(key: str, number: int, cloud: str = "AWS", nodes: int = 3, **more: bool)
 
 
 def link(a: str, b: str, **planes: Plane) -> Link:
-    names = ("control_ab", "control_ba", "open_ab", "open_ba", "round_trip")
-    return Link(a, b, *(planes.get(name, OK) for name in names))
+    one, two, there, back, trip = (
+        planes.get(name, OK) for name in ("control_ab", "control_ba", "open_ab", "open_ba", "round_trip")
+    )
+    return Link(a, b, one, two, there, back, trip)
 
 
 def lanes(name: str, *entries: Lane) -> ServiceLanes:
