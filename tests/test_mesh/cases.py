@@ -173,6 +173,7 @@ CASES: tuple[Case, ...] = (
     Case("CM0321", P, OfCluster("eks-a"), "native"),
     Case("CM0321", F, EKS, change=pods(T, "10.0.0.0/8")),
     Case("CM0321", F, AKS, change=both(pods(A, "10.224.128.0/17"), lose("cloud.network"))),
+    Case("CM0321", F, AKS, change=both(pods(A, "192.168.64.0/18"), lose("nodes"))),
     Case("CM0321", W, AKS, change=change("cloud.network", A, peer_prefixes=("10.121.0.0/16",))),
     Case("CM0321", U, AKS, change=lose("nodes")),
     Case("CM0321", N, AKS, change=ABSENT),

@@ -190,7 +190,7 @@ def test_evaluation_does_not_change_the_store() -> None:
 def test_many_clusters_of_three_kinds_are_green() -> None:
     members = [eks(f"e{n}", n, f"10.{n}", pods=f"10.{100 + n}.0.0/16") for n in range(1, 9)]
     members += [aks(f"a{n}", n, 40 + n, pods=f"10.{100 + n}.0.0/16") for n in range(9, 17)]
-    world = build([*members, kind("k", 20)])
+    world = build([*members, kind("k", 17, pods="10.200.0.0/16", services="10.201.0.0/16")])
     findings = evaluate(world.judged(), world.clusters)
     assert len(findings) > 2400
     assert {f.state for f in findings} <= {State.PASS, State.NOT_APPLICABLE}, Counter(f.state for f in findings)

@@ -1,0 +1,158 @@
+"""Remedies do what they say: with the rules of a fix in place, the finding is gone."""
+
+import pytest
+from msgspec.structs import replace
+
+from mesh import catalogue as fact
+from mesh.engine import evaluate
+from mesh.facts import FactStore
+from mesh.finding import Finding, Opening, State
+from mesh.model.network import FirewallGroup
+from mesh.subject import OfCluster
+from tests.test_mesh.changes import (
+    INTO_AKS,
+    INTO_EKS,
+    A,
+    Change,
+    T,
+    both,
+    closed_outbound,
+    denied_by_nsg,
+    pods,
+    unknown_to_gateway,
+    without_balancer_rule,
+    without_rule,
+)
+from tests.test_mesh.worlds import SHAPES, World
+
+
+def judge(world: World, code: str) -> dict[object, Finding]:
+    return {f.subject: f for f in evaluate(world.judged(), world.clusters) if f.code == code}
+
+
+def opened(groups: tuple[FirewallGroup, ...], openings: list[Opening]) -> tuple[FirewallGroup, ...]:
+    return tuple(
+        replace(
+            group,
+            rules=(
+                *group.rules,
+                *(replace(o.rule, id=f"new-{n}") for n, o in enumerate(openings) if o.group == group.id),
+            ),
+        )
+        for group in groups
+    )
+
+
+def carry_out(world: World, openings: tuple[Opening, ...]) -> None:
+    for cluster in world.clusters:
+        here = [opening for opening in openings if opening.cluster == cluster]
+        firewall = world.get(fact.FIREWALL, cluster)
+        if firewall is not None:
+            world.put(fact.FIREWALL, cluster, replace(firewall, groups=opened(firewall.groups, here)))
+        balancer = world.get(fact.LOAD_BALANCER, cluster)
+        if balancer is not None:
+            world.put(fact.LOAD_BALANCER, cluster, replace(balancer, groups=opened(balancer.groups, here)))
+
+
+BROKEN: dict[str, tuple[str, str, Change]] = {
+    "tunnel in": ("CM0403", "connected", without_rule(T, 8472)),
+    "tunnel in, planned": ("CM0403", "fresh", without_rule(T, 8472)),
+    "tunnel in, of three": ("CM0403", "three", without_rule(T, 8472)),
+    "tunnel out": ("CM0403", "connected", closed_outbound),
+    "tunnel, both ends": (
+        "CM0403",
+        "two-eks",
+        both(lambda w: w.rules("eks-osaka", lambda r: r.direction == "in"), closed_outbound),
+    ),
+    "tunnel, denied by an NSG": ("CM0403", "connected", denied_by_nsg),
+    "geneve": ("CM0403", "geneve-dual", without_rule(T, 6081)),
+    "health": ("CM0404", "connected", both(without_rule(T, 4240), without_rule(T, 8))),
+    "health, native": ("CM0404", "native", lambda w: w.rules("eks-a", lambda r: r.direction == "out")),
+    "echo": ("CM0404", "mixed", without_rule(T, 8)),
+    "mesh API, balancer": ("CM0405", "connected", without_balancer_rule),
+    "mesh API, node port": ("CM0405", "connected", without_rule(T, 30001)),
+    "mesh API, both legs": ("CM0405", "connected", both(without_balancer_rule, without_rule(T, 30001))),
+    "mesh API by node port": ("CM0405", "node-ports", without_rule(T, 32379)),
+    "mesh API, out": ("CM0405", "connected", closed_outbound),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_first_fix_opens_what_is_closed(name: str) -> None:
+    code, shape, change = BROKEN[name]
+    world = SHAPES[shape]()
+    change(world)
+    failed = [f for f in judge(world, code).values() if f.state is State.FAIL]
+    assert failed
+    for finding in failed:
+        assert finding.fixes[0].in_plan and finding.fixes[0].reversible
+        assert len(finding.fixes[0].commands) == len(finding.fixes[0].opens) > 0
+        carry_out(world, finding.fixes[0].opens)
+    after = judge(world, code)
+    assert [after[f.subject].state for f in failed] == [State.PASS] * len(failed)
+
+
+def test_the_narrow_fix_names_subnets_and_the_wide_one_the_network() -> None:
+    world = SHAPES["connected"]()
+    without_rule(T, 8472)(world)
+    narrow, wide = judge(world, "CM0403")[INTO_EKS].fixes
+    assert [o.rule.sources for o in narrow.opens] == [("10.224.0.0/20",)]
+    assert [o.rule.sources for o in wide.opens] == [("10.224.0.0/16",)] and not wide.in_plan
+    assert narrow.opens[0].group == "sg-00000001a", "the cluster's own group is shared with the control plane"
+    assert narrow.commands[0].argv[:5] == ("aws", "ec2", "authorize-security-group-ingress", "--region", "ap-1")
+
+
+def test_a_fix_at_both_ends_is_one_fix() -> None:
+    world = SHAPES["two-eks"]()
+    without_rule("eks-osaka", 8472)(world)
+    closed_outbound(world)
+    finding = next(f for f in judge(world, "CM0403").values() if f.state is State.FAIL and str(f.subject).startswith(T))
+    assert [(o.cluster, o.rule.direction) for o in finding.fixes[0].opens] == [("eks-osaka", "in"), (T, "out")]
+    inbound, outbound = (o.rule for o in finding.fixes[0].opens)
+    assert inbound.sources == ("192.168.1.0/24", "192.168.2.0/24") and outbound.destinations == (
+        "172.16.1.0/24",
+        "172.16.2.0/24",
+    )
+    assert finding.args["also"] == ("sg-00000001a",)
+
+
+def test_what_the_gateway_does_not_know_is_mended_at_the_gateway() -> None:
+    world = SHAPES["connected"]()
+    unknown_to_gateway(world)
+    finding = judge(world, "CM0403")[INTO_AKS]
+    assert finding.variant == "foreign" and not finding.fixes[0].in_plan and not finding.fixes[0].opens
+    assert finding.fixes[0].commands[0].argv[:4] == ("az", "network", "local-gateway", "list")
+
+
+def test_an_nsg_rule_is_a_command_with_group_name_and_priority() -> None:
+    world = SHAPES["connected"]()
+    denied_by_nsg(world)
+    (command,) = judge(world, "CM0403")[INTO_AKS].fixes[0].commands
+    assert command.argv[:9] == ("az", "network", "nsg", "rule", "create", "--subscription", "4321", "-g", "MC_aks-east")
+    text = " ".join(command.argv)
+    assert "--nsg-name aks-nsg -n meshwright-udp-8472-in --priority 4090 --direction Inbound" in text
+    assert (
+        "--source-address-prefixes 192.168.1.0/24 192.168.2.0/24 --destination-address-prefixes 10.224.0.0/20" in text
+    )
+
+
+def test_a_proposed_pool_is_free_and_planned_pools_are_edited() -> None:
+    planned = SHAPES["fresh"]()
+    assert planned.goal is not None
+    members = [replace(m, pod_cidrs=("10.224.8.0/21",)) if m.cluster == A else m for m in planned.goal.members]
+    planned.goal = replace(planned.goal, members=tuple(members))
+    finding = judge(planned, "CM0321")[OfCluster(A)]
+    assert finding.planned and finding.fixes[0].commands == () and "10.122.0.0/16" not in finding.fixes[0].text
+    assert finding.fixes[0].text == "choose 10.121.0.0/16 for the pods of aks-east among the plan's choices"
+    running = SHAPES["connected"]()
+    pods(A, "10.224.8.0/21")(running)
+    (command,) = judge(running, "CM0321")[OfCluster(A)].fixes[0].commands
+    assert command.argv[-1] == "ipam.operator.clusterPoolIPv4PodCIDRList={10.121.0.0/16}"
+
+
+def test_remedies_are_no_evidence() -> None:
+    world = SHAPES["half"]()
+    pods(T, "192.168.64.0/18")(world)
+    finding = judge(world, "CM0321")[OfCluster(T)]
+    assert finding.state is State.FAIL and not finding.planned, "the other cluster is planned, this finding is in force"
+    assert isinstance(world.store(), FactStore)
