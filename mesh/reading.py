@@ -35,7 +35,8 @@ Count = Callable[[int, int], None]
 class ClusterReader(Protocol):
     """One cluster's Kubernetes API, to read only. Every method raises ``NotRead`` only, and within its deadline.
 
-    ``shape`` is the msgspec type that an object is projected to; strings in it are raw text from outside. ``skew`` is the
+    ``shape`` is the msgspec type that an object is projected to; strings in it are raw text from outside. ``skew``
+    is the
     cluster's clock minus ours in seconds, once an answer told it (to a second).
     """
 
