@@ -11,15 +11,15 @@ from mesh.errors import Exit, MeshError, UsageError
 from tui.cli.parser import parse
 
 MODULES: Final = {
-    "check": "tui.cli.check",
-    "plan": "tui.cli.plan",
-    "apply": "tui.cli.apply",
-    "resume": "tui.cli.resume",
-    "graph": "tui.cli.graph",
-    "explain": "tui.cli.explain",
-    "rights": "tui.cli.rights",
-    "version": "tui.cli.version",
-    "lab": "tui.cli.lab",
+    "check": "tui.cli.commands.check",
+    "plan": "tui.cli.commands.plan",
+    "apply": "tui.cli.commands.apply",
+    "resume": "tui.cli.commands.resume",
+    "graph": "tui.cli.commands.graph",
+    "explain": "tui.cli.commands.explain",
+    "rights": "tui.cli.commands.rights",
+    "version": "tui.cli.commands.version",
+    "lab": "tui.cli.commands.lab",
 }
 
 

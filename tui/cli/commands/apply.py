@@ -13,8 +13,8 @@ from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepSt
 from mesh.journal import RunRecord
 from mesh.plan import Plan
 from mesh.run import Control, RunResult, run_plan
+from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
-from tui.cli.plan import load, planned
 from tui.cli.printing import say, say_plan
 from tui.cli.session import Session, opened
 

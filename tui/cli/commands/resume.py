@@ -5,8 +5,8 @@ import argparse
 from mesh.errors import Refused, UsageError
 from mesh.journal import RunRecord, latest_unfinished, read_run
 from mesh.ports import Store
-from tui.cli.apply import carried_out
 from tui.cli.choose import problems
+from tui.cli.commands.apply import carried_out
 from tui.cli.printing import say
 from tui.cli.session import Session, opened
 

@@ -1,0 +1,1 @@
+"""One module per command: ``run`` on an event loop, or ``now`` where it answers at once."""
