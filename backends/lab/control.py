@@ -163,6 +163,10 @@ class ControlServer:
         logins.set_valid(name, bool(body["valid"]))
         return state(self._world)["logins"]
 
+    async def _resolve(self, body: Mapping[str, Any]) -> Any:
+        network = self._world.network
+        return {"addresses": list(network.resolve(str(body["hostname"]))) if network is not None else []}
+
     async def _stop(self, body: Mapping[str, Any]) -> Any:
         asyncio.get_running_loop().call_soon(self._on_stop)
         return {}
@@ -184,6 +188,7 @@ _ACTIONS: Final[Mapping[tuple[str, str], Callable[[ControlServer, Mapping[str, A
     ("POST", "/api"): ControlServer._api,
     ("POST", "/compact"): ControlServer._compact,
     ("POST", "/login"): ControlServer._login,
+    ("POST", "/resolve"): ControlServer._resolve,
     ("POST", "/stop"): ControlServer._stop,
 }
 

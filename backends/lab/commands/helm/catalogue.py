@@ -1,5 +1,6 @@
 """The commands of ``helm``, their flags, and what a wrong command line is told."""
 
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ _NESTED_ALIASES: Final = {"up": "update", "ls": "list", "rm": "remove"}
 
 def main(line: Sequence[str]) -> int:
     """Run a command line; the exit code."""
+    # Until a command handles it, an interrupt ends the program as it ends any other.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
