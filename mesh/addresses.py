@@ -100,6 +100,16 @@ def cidrs(addresses: Ranges) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def sample(addresses: Ranges) -> str:
+    """One address and how many more there are: ``10.224.0.4 and 2 more``; a single CIDR as it is."""
+    texts = cidrs(addresses)
+    if len(texts) == 1 and addresses[0][0] != addresses[0][1]:
+        return texts[0]
+    first = cidrs(((addresses[0][0], addresses[0][0]),))[0].partition("/")[0] if addresses else "no address"
+    rest = sum(high - low + 1 for low, high in addresses) - 1
+    return f"{first} and {rest:,} more" if rest > 0 else first
+
+
 def collapse(texts: Iterable[str]) -> tuple[str, ...]:
     """The same addresses in the fewest CIDRs. Raises ``AddressError``."""
     return cidrs(ranges(tuple(texts)))

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from mesh import catalogue as fact
+from mesh.addresses import ranges, sample
 from mesh.facts import Known
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
@@ -228,7 +229,7 @@ def _note(view: View, verdict: SideVerdict) -> EvidenceRef:
             text = f"{way}: {first.group.id} rule {decided.name or decided.id} ({decided.priority}) denies"
         else:
             text = f"{way}: {first.group.id} has {plural(first.rules, 'rule')} of that direction, none matches "
-            text += ", ".join(first.far[:3])
+            text += sample(ranges(first.far))
         if first.nearest:
             rule, fails = first.nearest.rule, first.nearest.fails
             text += f"; nearest {rule.name or rule.id}: {', '.join(fails)} differs"

@@ -17,6 +17,7 @@ from mesh.addresses import (
     overlap,
     ranges,
     relation,
+    sample,
     union,
 )
 
@@ -65,6 +66,12 @@ def test_what_is_no_address_is_said(text: str) -> None:
 )  # fmt: skip
 def test_private_addresses(text: str, private: bool) -> None:
     assert is_private(text) is private
+
+
+def test_a_sample_names_one() -> None:
+    assert sample(ranges(("10.0.0.4/31", "10.0.0.6"))) == "10.0.0.4 and 2 more"
+    assert sample(ranges(("10.0.0.4",))) == "10.0.0.4" and sample(ranges(("10.0.0.0/20",))) == "10.0.0.0/20"
+    assert sample(ranges(("fd00::1", "10.0.0.1"))) == "10.0.0.1 and 1 more"
 
 
 def test_a_free_block_is_free() -> None:
