@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Struct
@@ -72,7 +72,8 @@ async def execute(
     A pod that goes away while the command runs, and a command that is not done after ``seconds``, are ``NotRead`` too.
     """
     query = [("container", container), *(("command", word) for word in argv), ("stdout", "true"), ("stderr", "true")]
-    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
+    place, name = quote(namespace, safe=""), quote(pod, safe="")
+    path = f"/api/v1/namespaces/{place}/pods/{name}/exec?{urlencode(query)}"
     heard = _Heard(budget)
     try:
         async with asyncio.timeout(seconds):

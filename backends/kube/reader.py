@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import Struct, field
@@ -99,7 +99,9 @@ class LiveReader:
     async def get(self, resource: Resource, shape: type[T], name: str, namespace: str = "") -> T | None:
         """See ``ClusterReader``."""
         try:
-            reply = await self.ask("GET", resource.path(namespace, name), resource.right("get", namespace))
+            reply = await self.ask(
+                "GET", resource.path(_part(namespace), _part(name)), resource.right("get", namespace)
+            )
         except NotRead as error:
             if error.unknown.reason is Reason.ABSENT_API:
                 return None
@@ -166,7 +168,7 @@ class _Pages(Generic[T]):
         headers: Mapping[str, str] | None,
     ) -> None:
         self._reader = reader
-        self._path = resource.path(namespace)
+        self._path = resource.path(_part(namespace))
         self._right = resource.right("list", namespace)
         self._page: Any = _Page[shape]  # type: ignore[valid-type]  # the shape is a value here
         self._query = query
@@ -187,6 +189,11 @@ class _Pages(Generic[T]):
                 count(len(found), len(found) + page.metadata.remaining)
             if not resume:
                 return found
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path: names come from clusters and may hold anything."""
+    return quote(name, safe="")
 
 
 def _decode(reply: Reply, shape: type[T]) -> T:

@@ -144,19 +144,15 @@ async def test_what_passes_by_itself_is_waited_for() -> None:
     async with serving() as api, reading(api.url) as reader:
         api.on(LIST, status(503, "starting"), status(500, "x"), page(["a"]))
         assert await listed(reader) == ["a"]
+        api.on(LIST, status(503, "down"))
+        await failure(reader)
+        assert len(api.seen) <= 3 + 5
         waits: list[float] = []
         api.on(LIST, status(429, "slow", headers={"Retry-After": "1"}), page(["b"]))
         began = time.monotonic()
         assert await listed(reader.bounded(10_000, waits.append)) == ["b"]
         assert 0.9 < time.monotonic() - began < 4
         assert waits == [1.0]
-
-
-async def test_no_more_than_five_tries() -> None:
-    async with serving() as api, reading(api.url) as reader:
-        api.on(LIST, status(503, "down"))
-        await failure(reader)
-        assert len(api.seen) <= 5
 
 
 async def hang(request: web.Request) -> web.StreamResponse:
@@ -246,6 +242,19 @@ async def test_get_and_version() -> None:
         with pytest.raises(NotRead) as caught:
             await reader.get(PODS, Named, "a", "kube-system")
         assert caught.value.unknown.lift == "get pods in kube-system"
+
+
+async def test_names_from_clusters_stay_one_part_of_the_path() -> None:
+    async with serving() as api, reading(api.url) as reader:
+        assert await reader.get(PODS, Named, "x/../../secrets?y=1#z", "a/b") is None
+        with pytest.raises(NotRead):
+            await reader.list(PODS, Named, namespace="../..")
+        with pytest.raises(NotRead):
+            await reader.execute("a/b", "../x?y", "c", ["true"], 2)
+        got, listed_, executed = (request.rel_url.raw_path for request in api.seen)
+        assert got == "/api/v1/namespaces/a%2Fb/pods/x%2F..%2F..%2Fsecrets%3Fy=1%23z"
+        assert listed_ == "/api/v1/namespaces/..%2F../pods"
+        assert executed == "/api/v1/namespaces/a%2Fb/pods/..%2Fx%3Fy/exec"
 
 
 async def test_a_path_below_a_proxying_server_is_kept() -> None:
