@@ -40,12 +40,16 @@ class BundleObject(Struct):
     data: dict[str, str] | None = None
 
 
-class _CronSpec(Struct):
+class CronSpec(Struct):
+    """``spec`` of a CronJob."""
+
     schedule: str = ""
     suspend: bool = False
 
 
-class _CronStatus(Struct):
+class CronStatus(Struct):
+    """``status`` of a CronJob."""
+
     last_success: datetime | None = field(name="lastSuccessfulTime", default=None)
 
 
@@ -53,11 +57,13 @@ class CronJobObject(Struct):
     """The part of a CronJob that is read."""
 
     metadata: Metadata
-    spec: _CronSpec = field(default_factory=_CronSpec)
-    status: _CronStatus = field(default_factory=_CronStatus)
+    spec: CronSpec = field(default_factory=CronSpec)
+    status: CronStatus = field(default_factory=CronStatus)
 
 
-class _JobStatus(Struct):
+class JobStatus(Struct):
+    """``status`` of a Job."""
+
     succeeded: int = 0
     failed: int = 0
     active: int = 0
@@ -69,7 +75,7 @@ class JobObject(Struct):
     """The part of a Job that is read."""
 
     metadata: Metadata
-    status: _JobStatus = field(default_factory=_JobStatus)
+    status: JobStatus = field(default_factory=JobStatus)
 
 
 class Renewal(Struct, frozen=True):

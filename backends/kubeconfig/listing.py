@@ -40,38 +40,47 @@ class Kubeconfig:
 
     def contexts(self) -> ContextList:
         """All contexts in file order, with what is wrong with files that could not be used."""
-        files, problems, searched = self._read()
-        contexts = [_ref(files, index, name) for index, file in enumerate(files) for name in file.contexts]
-        contexts = [
-            msgspec.structs.replace(ref, key=key, trusted=ref.file not in self._foreign)
-            for ref, key in zip(contexts, unique_keys(ref.context for ref in contexts), strict=True)
+        own, foreign, problems, searched = self._read()
+        found = [_ref(own, index, name) for index, file in enumerate(own) for name in file.contexts]
+        found += [
+            msgspec.structs.replace(_ref([file], 0, name), trusted=False) for file in foreign for name in file.contexts
         ]
+        keys = unique_keys(ref.context for ref in found)
+        contexts = (msgspec.structs.replace(ref, key=key) for ref, key in zip(found, keys, strict=True))
         return ContextList(tuple(contexts), tuple(problems), tuple(str(path) for path in searched))
 
     def current(self) -> str:
         """The key of kubectl's current context; "" if there is none."""
-        files, _, _ = self._read()
-        name = next((file.current for file in files if file.current), "")
+        name = next((file.current for file in self._read()[0] if file.current), "")
         return next((ref.key for ref in self.contexts().contexts if name and ref.context == clean(name)), "")
 
     def connection(self, ref: ContextRef) -> Connection:
         """The connection of a context, read afresh. Raises ``NotRead``."""
-        return resolve(ref, self._read()[0])
+        own, foreign, _, _ = self._read()
+        return resolve(ref, next(([file] for file in foreign if str(file.path) == ref.file), own))
 
-    def _read(self) -> tuple[list[KubeconfigFile], list[FileProblem], list[Path]]:
+    def _read(self) -> tuple[list[KubeconfigFile], list[KubeconfigFile], list[FileProblem], list[Path]]:
+        """Own files, foreign files, problems, paths looked at. Nothing of a foreign file is merged into our own."""
         home = self._home or Path(os.path.expanduser("~"))
         searched = [Path(os.path.abspath(path)) for path in locate(self._explicit, self._environment, home)]
-        files: list[KubeconfigFile] = []
+        foreign = [Path(path) for path in sorted(self._foreign - set(map(str, searched)))]
         problems: list[FileProblem] = []
-        for path in dict.fromkeys([*searched, *map(Path, sorted(self._foreign))]):
-            try:
-                files.append(read_file(path))
-            except FileNotFoundError:
-                if self._explicit or str(path) in self._foreign:
-                    problems.append(FileProblem(clean(str(path)), "there is no such file", "Correct the path."))
-            except BadFile as bad:
-                problems.append(bad.problem)
-        return files, problems, searched
+        own_files = _readable(searched, problems, named=bool(self._explicit))
+        return own_files, _readable(foreign, problems, named=True), problems, searched
+
+
+def _readable(paths: Iterable[Path], problems: list[FileProblem], *, named: bool) -> list[KubeconfigFile]:
+    """The files that can be used; ``named`` = one that is not there is a problem."""
+    files: list[KubeconfigFile] = []
+    for path in dict.fromkeys(paths):
+        try:
+            files.append(read_file(path))
+        except FileNotFoundError:
+            if named:
+                problems.append(FileProblem(clean(str(path)), "there is no such file", "Correct the path."))
+        except BadFile as bad:
+            problems.append(bad.problem)
+    return files
 
 
 def unique_keys(contexts: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,19 @@ from backends.cilium.owner import owner_of
 from backends.cilium.peers import read_peers
 from backends.cilium.release import ReleaseMetadata, ReleaseSecret, decode, without_keys
 from backends.cilium.settings import BadSetting, read_settings
-from backends.cilium.trust import BundleObject, CertificateData, CertificateSecret, Renewal, read_certificates
+from backends.cilium.trust import (
+    BundleObject,
+    CertificateData,
+    CertificateSecret,
+    CronJobObject,
+    CronSpec,
+    CronStatus,
+    JobObject,
+    JobStatus,
+    Renewal,
+    read_certificates,
+    renewal_of,
+)
 from backends.cilium.workloads import Manager, Metadata, OwnerReference, agents_of, numbers, version_of
 from mesh.facts import Reason
 from mesh.model.cilium import PeerEntry
@@ -266,3 +279,35 @@ def test_a_secret_that_holds_no_certificate_is_a_problem_not_a_crash(text: str) 
     found = read_certificates(secrets, BundleObject(Metadata(), {"ca.crt": text}), Renewal())
     assert found.problems == ("cilium-ca", "cilium-root-ca.crt", "clustermesh-apiserver-server-cert")
     assert (found.ca, found.leaves, found.trusted) == (None, (), ())
+
+
+def job(name: str, began: int, **state: int) -> JobObject:
+    started = datetime.fromtimestamp(began, UTC)
+    done = started if state.get("succeeded") else None
+    return JobObject(Metadata(name), JobStatus(**state, started=started, completed=done))
+
+
+def test_the_last_renewal_counts() -> None:
+    name = "clustermesh-apiserver-generate-certs"
+    cron = CronJobObject(Metadata(name), CronSpec("0 0 1 */4 *"), CronStatus(datetime.fromtimestamp(100, UTC)))
+    good, bad = job(f"{name}-1", 200, succeeded=1), job(f"{name}-2", 300, failed=1)
+    assert renewal_of(cron, [good, bad]) == Renewal("0 0 1 */4 *", 200.0, failed=True, exists=True)
+    assert renewal_of(cron, [good]) == Renewal("0 0 1 */4 *", 200.0, failed=False, exists=True)
+    assert renewal_of(None, [job("other", 500, failed=1)]) == Renewal()
+    resting = CronJobObject(Metadata(name), CronSpec("0 0 1 */4 *", suspend=True))
+    assert renewal_of(resting, []).schedule == ""
+    # A Job that failed once and then made it is no failure.
+    assert not renewal_of(None, [job(name, 1, failed=1, succeeded=1)]).failed
+
+
+def test_how_leaves_are_issued() -> None:
+    def method(renewal: Renewal, **metadata: Any) -> str:
+        secret = CertificateSecret(Metadata("s", **metadata), CertificateData("", ""))
+        return read_certificates({"clustermesh-apiserver-server-cert": secret}, None, renewal).method
+
+    helm = {"app.kubernetes.io/managed-by": "Helm"}
+    assert method(Renewal(), labels=helm) == "helm"
+    assert method(Renewal(exists=True), labels=helm) == "helm"
+    assert method(Renewal(), annotations={"cert-manager.io/certificate-name": "x"}) == "certmanager"
+    assert method(Renewal(exists=True)) == "cronJob"
+    assert method(Renewal()) == ""

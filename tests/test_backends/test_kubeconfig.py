@@ -318,3 +318,26 @@ def test_hostile_names_are_cleaned_and_still_found(tmp_path: Path) -> None:
     ref = one(path)
     assert (ref.key, ref.context, ref.server, ref.namespace) == ("na", "na", "https://c", "")
     assert reader(path).connection(ref).ref is ref
+
+
+def test_files_that_only_a_bundle_names_are_not_trusted_and_not_merged(tmp_path: Path) -> None:
+    own = write(tmp_path, "own", TWO.replace("user: someone", "user: gone"))
+    plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: evil}}"
+    foreign = write(
+        tmp_path,
+        "foreign",
+        f"users: [{{name: gone, user: {plugin}}}]\n"
+        "clusters: [{name: one, cluster: {server: 'https://theirs'}}]\n"
+        "contexts: [{name: theirs, context: {cluster: one, user: gone}}]",
+    )
+    config = Kubeconfig(foreign=[str(foreign)], environment={"KUBECONFIG": str(own)}, home=tmp_path)
+    listed = {ref.context: ref for ref in config.contexts().contexts}
+    assert {name: ref.trusted for name, ref in listed.items()} == {"first": True, "second": True, "theirs": False}
+    assert listed["first"].exec_argv == ()
+    with pytest.raises(NotRead, match="is in no kubeconfig file"):
+        config.connection(listed["first"])
+    theirs = config.connection(listed["theirs"])
+    assert (theirs.cluster.server, theirs.user.plugin is not None) == ("https://theirs", True)
+    # A file that is one's own stays trusted, whoever names it besides.
+    both = Kubeconfig([str(own)], foreign=[str(own)], environment={}, home=tmp_path)
+    assert all(ref.trusted for ref in both.contexts().contexts)
