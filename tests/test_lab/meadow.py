@@ -29,6 +29,8 @@ class Cable:
     world: World
     cut: set[tuple[str, str, str, int]] = field(default_factory=set)
     revision: int = 0
+    largest: int = 9001
+    """Largest UDP packet that passes between clusters."""
 
     def block(self, source: str, destination: str, protocol: str, port: int) -> None:
         self.cut.add((source, destination, protocol, port))
@@ -59,6 +61,8 @@ class Cable:
         for port in (packet.port, arrival.port):
             if not self._passes(packet.source_cluster, arrival.cluster, packet.protocol, port):
                 return Delivery(False, "cut")
+        if packet.size > self.largest and packet.source_cluster != arrival.cluster:
+            return Delivery(False, "too large")
         both = packet.protocol != "udp"
         if both and not self._passes(arrival.cluster, packet.source_cluster, packet.protocol, -1):
             return Delivery(False, "cut on the way back", arrived=True)

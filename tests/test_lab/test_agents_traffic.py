@@ -179,6 +179,25 @@ async def test_equal_pod_ranges_send_packets_to_the_neighbour() -> None:
     assert not (neighbours and answered), "the address belongs to a pod of the own cluster"
 
 
+async def test_a_small_path_mtu_stalls_large_answers_and_1_20_gets_over_it() -> None:
+    for version, code in (("1.19.5", 28), ("1.20.2", 0)):
+        one = joined(version)
+        serve(one, "east", 0, affinity="remote")
+        serve(one, "west", 1)
+        one.settle(60)
+        page = {"data": {"index.html": json.dumps({"cluster": "west", "padding": "x" * 60_000})}}
+        one.cluster("west").objects.patch(CONFIGMAPS, "shop", "page", page)
+        one.settle(120)
+        assert (await ask(one, "east", "-o", "/dev/null", "http://cart/")).exit_code == 0
+        one.cable.largest = 1300
+        one.cable.revision += 1
+        start = one.world.clock.now()
+        result = await ask(one, "east", "-m", "30", "-o", "/dev/null", "http://cart/")
+        assert result.exit_code == code
+        assert one.world.clock.now() - start >= (11.5 if code == 0 else 30)
+        assert (await ask(one, "east", "http://cart/missing")).exit_code == 0, "small answers pass"
+
+
 async def test_a_burst_is_counted_where_it_arrives() -> None:
     one = joined()
     reader = (

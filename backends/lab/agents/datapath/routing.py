@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from backends.lab.controllers.simulation import Simulation
 
 OVERHEAD: Final = 50
+ETHERNET: Final = 1500
+HEADERS: Final = 52
+"""IPv4 and TCP with timestamps."""
 _PORTS: Final = {"vxlan": 8472, "geneve": 6081}
 
 
@@ -173,6 +176,20 @@ class Datapath:
         if runtime is None:
             return Carried(None, None, "no route")
         return Carried(runtime, Spot(here.cluster, runtime.node, address))
+
+    def route_mtu(self, cluster: str, node: str) -> int:
+        """Largest inner packet that a pod of this node sends to others: the agent's MTU without the tunnel's header."""
+        mine = self.settings(cluster, node)
+        if mine is None:
+            return ETHERNET
+        text = mine.get("mtu", "0")
+        underlay = (int(text) if text.isdigit() else 0) or ETHERNET
+        return underlay - (OVERHEAD if overlay(mine).port else 0)
+
+    def swallows(self, there: Spot, here: Spot, body: int) -> bool:
+        """Whether a full-sized packet of an answer of ``body`` bytes gets lost while small ones pass (§11.2)."""
+        size = min(body + HEADERS, self.route_mtu(there.cluster, there.node))
+        return self.carry(there, here.address, "tcp", 0, size).runtime is None
 
     def converse(self, here: Spot, address: str, port: int) -> Carried:
         """A TCP connection: the first packet there and its answer back."""

@@ -107,7 +107,9 @@ def settings_problem(settings: Mapping[str, str]) -> str:
 
 
 def agent(ground: Ground, runtime: PodRuntime, pod: Object, now: float) -> Verdict:
-    """The Cilium agent: needs valid settings, the API server, and a pod CIDR for its CiliumNode."""
+    """The Cilium agent: needs valid settings, the API server and a pod CIDR for its CiliumNode when it starts."""
+    if runtime.ready:
+        return Verdict(ready=True)
     process = runtime.processes["cilium-agent"]
     problem = settings_problem(process.settings)
     if problem:
@@ -131,7 +133,9 @@ def own_node(store: ObjectStore, name: str) -> bool:
 
 
 def operator(ground: Ground, runtime: PodRuntime, pod: Object, now: float) -> Verdict:
-    """The Cilium operator: needs the API server."""
+    """The Cilium operator: needs the API server when it starts."""
+    if runtime.ready:
+        return Verdict(ready=True)
     unreachable = api_problem(ground, runtime, runtime.processes["cilium-operator"].environment)
     if unreachable:
         return Verdict(crash=f'level=fatal msg="Unable to contact k8s api-server" error="{unreachable}"')
