@@ -193,7 +193,7 @@ class ApiSession:
             "headers": self._impersonation(),
             "middlewares": (_no_redirects,),
         }
-        context = context_for(cluster, credential)
+        context = context_for(cluster, credential) if self.connection.secure else None
         configuration = Configuration(
             host=cluster.server,
             # Our context replaces the client's; with the CA it at least does not load the system's roots for nothing.
@@ -203,7 +203,7 @@ class ApiSession:
             client_session_kwargs=session,
         )
         client = ApiClient(configuration)
-        client.rest_client.ssl_context = context
+        client.rest_client.ssl_context = context or client.rest_client.ssl_context
         return client
 
     def _headers(self, credential: Credential, more: Mapping[str, str] | None = None) -> dict[str, str]:
