@@ -79,7 +79,8 @@ def render(
 
     ``values`` are the user's; ``defaults`` replaces the chart's own (helm's ``--reuse-values`` does). ``lookup`` finds
     live objects, ``kube_version`` is the API server's (``v1.34.4``), ``now`` dates the certificates. ``revision`` is
-    part of the release and changes nothing here. Raises ``ChartError`` with helm's text, ``UnknownVersion``.
+    part of the release and changes nothing here. A field that is null is one that helm's merge takes away. Raises
+    ``ChartError`` with helm's text, ``UnknownVersion``.
     """
     del revision
     parsed = ChartVersion.parse(version)

@@ -1,6 +1,5 @@
 """The commands of ``cilium``, their flags, and how they fail."""
 
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from backends.lab.commands.flags import BadCommandLine, Flag, Parsed, first_word
 from backends.lab.commands.kube.kinds import UnknownKind
 from backends.lab.commands.kube.port import ApiFailure, Unreachable
 from backends.lab.commands.releases.errors import NotFound, ReleaseError
+from backends.lab.commands.running import running
 
 VERSION: Final = "v0.19.7"
 GLOBAL: Final = (
@@ -131,17 +131,14 @@ _GROUPS: Final = {path[0] for path in COMMANDS if len(path) > 1}
 
 def main(line: Sequence[str]) -> int:
     """Run a command line; the exit code is 0 or 1."""
-    # Until a command handles it, an interrupt ends the program as it ends any other.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    return running(lambda: _main(list(line)))
+
+
+def _main(line: list[str]) -> int:
     try:
-        return _run(list(line))
+        return _run(line)
     except BadCommandLine as error:
         return _fail(str(error))
-    except BrokenPipeError:
-        return 1
 
 
 def _run(line: list[str]) -> int:

@@ -1,6 +1,5 @@
 """The commands of ``helm``, their flags, and what a wrong command line is told."""
 
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Final
 from backends.lab.commands.flags import BadCommandLine, Flag, first_word, parse
 from backends.lab.commands.helm import changing, offline, reading, repositories
 from backends.lab.commands.helm.session import FORMAT, GLOBAL, Session, environment
+from backends.lab.commands.running import running
 
 MANY: Final = 1000
 
@@ -55,18 +55,15 @@ _NESTED_ALIASES: Final = {"up": "update", "ls": "list", "rm": "remove"}
 
 def main(line: Sequence[str]) -> int:
     """Run a command line; the exit code."""
-    # Until a command handles it, an interrupt ends the program as it ends any other.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    return running(lambda: _main(list(line)))
+
+
+def _main(line: list[str]) -> int:
     try:
-        return _run(list(line))
+        return _run(line)
     except changing.FAILURES as error:
         sys.stdout.flush()
         print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
         return 1
 
 
