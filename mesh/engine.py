@@ -143,7 +143,7 @@ class _Run:
     def _unknown(self, check: Check, subject: Subject, need: NeedFact, view: View | None) -> Finding:
         gates: list[Finding] = []
         for missing in need.missing:
-            found = self._answering(check, missing)
+            found = self._answering(check, missing) or self._elsewhere(check, missing)
             if not found:
                 gates.clear()
                 break
@@ -174,6 +174,10 @@ class _Run:
             or any(item.key == missing.key for item in finding.missing)
             or any(quote.key == missing.key for quote in finding.evidence)
         ]
+
+    def _elsewhere(self, check: Check, missing: Missing) -> list[Finding]:
+        """The check's own gates where they are unmet for the cluster of a fact that is not the subject's own."""
+        return [finding for gate in check.gates for finding in self.unmet.related(gate, missing.key.subject)]
 
 
 def _services(reading: Reading, clusters: tuple[str, ...]) -> tuple[tuple[OfService, ...], tuple[Missing, ...]]:
