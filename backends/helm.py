@@ -98,9 +98,8 @@ class Helm:
 
 
 def kubeconfig_first(ref: ContextRef) -> dict[str, str]:
-    """Our environment with the context's own file first in ``KUBECONFIG``: equal names of other files do not win."""
-    others = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path and path != ref.file]
-    return {**os.environ, "KUBECONFIG": os.pathsep.join([ref.file, *others])}
+    """Our environment with the files by which this context means what it means to us, in their order."""
+    return {**os.environ, "KUBECONFIG": os.pathsep.join(ref.files or (ref.file,))}
 
 
 def _failed(
