@@ -164,13 +164,17 @@ class _Run:
         )
 
     def _answering(self, check: Check, missing: Missing) -> list[Finding]:
-        """Unsatisfied findings that account for a missing fact: a lacking right, or that they rest on the same fact."""
+        """Unsatisfied findings that account for a missing fact.
+
+        They do so where a right is lacking, where what would answer is down, and where they rest on the same fact.
+        """
         return [
             finding
             for code in self.answering.get(missing.key.name, ())
             if code != check.code
             for finding in self.unmet.related(code, missing.key.subject)
             if missing.reason is Reason.FORBIDDEN
+            or (missing.reason is Reason.UNREACHABLE and finding.state is State.FAIL)
             or any(item.key == missing.key for item in finding.missing)
             or any(quote.key == missing.key for quote in finding.evidence)
         ]

@@ -177,9 +177,10 @@ class Verdict(Struct, frozen=True):
 class Check(Struct, frozen=True):
     """A check's record. ``texts`` maps ``STATE`` or ``STATE.variant`` to a message template over ``args``.
 
-    ``applies`` returns "" or the reason why not; ``body`` is pure: no clock, no I/O, no randomness. ``why`` is one
-    or two
-    sentences on what goes wrong otherwise; ``docs`` names anchors of the Cilium or cloud documentation.
+    ``applies`` returns "" or the reason why not; ``body`` is pure: no clock, no I/O, no randomness. ``why`` is one or
+    two sentences on what goes wrong otherwise; ``docs`` names anchors of the Cilium or cloud documentation.
+    ``defeaters`` are facts that, where known, may weaken a FAIL to a WARN. ``answers_for`` names facts this check is
+    the gate of wherever they are missing: who needs such a fact is BLOCKED by it.
     """
 
     code: str

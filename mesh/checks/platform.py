@@ -4,15 +4,17 @@ from functools import partial
 from typing import Final
 
 from mesh import catalogue as fact
+from mesh.facts import Known
 from mesh.finding import Check, Command, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.context import Provider
 from mesh.model.kubernetes import Node, OwnerKind, Workload
 from mesh.releases import parts
-from mesh.subject import Subject
+from mesh.subject import MESH, Subject
 from mesh.view import NeedFact, View, attempt, in_force, settings_of, without_cilium
 
 _PARK: Final = '{"spec":{"template":{"spec":{"nodeSelector":{"meshwright.io/parked":"true"}}}}}'
 _ADDON_MODE: Final = "addonmanager.kubernetes.io/mode"
+_START: Final = 180.0
 _BY_OTHERS: Final = (OwnerKind.ARGO, OwnerKind.FLUX, OwnerKind.OPERATOR)
 
 
@@ -43,6 +45,8 @@ def _present(view: View, subject: Subject) -> Verdict:
     if agents.desired < nodes:
         return Verdict(State.FAIL, {"desired": agents.desired, "nodes": nodes}, "missing", fixes=(look,))
     if agents.ready < agents.desired or not agents.desired:
+        if _starting(view, subject, agents.desired - agents.ready):
+            return Verdict(State.WARN, args, "starting", fixes=(look,))
         return Verdict(State.FAIL, args, fixes=(look,))
     if operator is not None and not operator.ready:
         see = _look(
@@ -60,6 +64,16 @@ def _takes_agents(node: Node) -> bool:
         node.labels.get("eks.amazonaws.com/compute-type") == "fargate" or node.labels.get("type") == "virtual-kubelet"
     )
     return node.os in ("", "linux") and not virtual
+
+
+def _starting(view: View, subject: Subject, unready: int) -> bool:
+    """Whether every agent that is not ready was started moments ago and has not failed yet."""
+    pods, now = view.known(fact.PODS, subject), view.known(fact.NOW, MESH)
+    if not isinstance(pods, Known) or not isinstance(now, Known):
+        return False
+    agents = [pod for pod in pods.value if pod.labels.get("k8s-app") == "cilium" and not pod.ready]
+    young = [pod for pod in agents if not pod.restarts and 0 <= now.value - pod.started_at < _START]
+    return bool(young) and len(young) == len(agents) >= unready
 
 
 def _look(view: View, cluster: str, *words: str) -> Fix:
@@ -222,6 +236,8 @@ CHECKS: Final = (
         scope=Scope.CLUSTER,
         severity=Severity.CRITICAL,
         inputs=(fact.SETTINGS.name, fact.CILIUM_VERSION.name, fact.WORKLOADS.name, fact.NODES.name),
+        defeaters=(fact.PODS.name, fact.NOW.name),
+        answers_for=(fact.AGENTS.name, fact.HEALTH.name),
         gates=("CM0002",),
         applies=_needs_cilium,
         body=_present,
@@ -229,6 +245,7 @@ CHECKS: Final = (
             "PASS": "Cilium {version}: {ready}/{desired} agents ready",
             "INFO": "Cilium is not installed yet: {version} is planned",
             "WARN": "agents are being replaced: {updated}/{desired} are of the newest template",
+            "WARN.starting": "{ready}/{desired} Cilium agents ready, the others are starting",
             "FAIL": "{ready}/{desired} Cilium agents ready",
             "FAIL.missing": "Cilium agents on {desired} of {nodes:node}",
             "FAIL.operator": "no cilium-operator is ready",

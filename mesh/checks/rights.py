@@ -112,15 +112,22 @@ def _exec(view: View, subject: Subject) -> Verdict:
         return Verdict(State.PASS, {"user": user}, "ahead")
     agents = view.fact(fact.AGENTS, subject)
     silent = [agent for agent in agents if agent.error]
+    asked = len(agents) - len(silent)
     args: dict[str, object] = {"agents": len(agents)}
-    if silent:
+    if silent and asked < _running(view, subject):
         args["error"] = silent[0].error
         words = ("-n", "kube-system", "exec", silent[0].pod, "-c", "cilium-agent", "--", "cilium-dbg", "status")
         fix = Fix("exec-by-hand", "ask one agent by hand", (view.kubectl(cluster, *words),), Risk.NONE)
-        if len(silent) == len(agents):
+        if not asked:
             return Verdict(State.FAIL, args, fixes=(fix,))
-        return Verdict(State.WARN, args | {"asked": len(agents) - len(silent)}, fixes=(fix,))
-    return Verdict(State.PASS, args)
+        return Verdict(State.WARN, args | {"asked": asked}, fixes=(fix,))
+    return Verdict(State.PASS, args | {"asked": asked}, "down") if silent else Verdict(State.PASS, args)
+
+
+def _running(view: View, subject: Subject) -> int:
+    """How many agents are ready, and so should answer: one that does not run is no matter of rights."""
+    found = view.fact(fact.WORKLOADS, subject)
+    return next((item.ready for item in found if (item.kind, item.name) == ("DaemonSet", "cilium")), 0)
 
 
 def _in_no_cloud(view: View, subject: Subject) -> str:
@@ -180,12 +187,13 @@ CHECKS: Final = (
         layer=1,
         scope=Scope.CLUSTER,
         severity=Severity.ERROR,
-        inputs=(fact.RIGHTS.name, fact.SETTINGS.name, fact.AGENTS.name),
+        inputs=(fact.RIGHTS.name, fact.SETTINGS.name, fact.AGENTS.name, fact.WORKLOADS.name),
         gates=("CM0002",),
         body=_exec,
         answers_for=(fact.AGENTS.name, fact.HEALTH.name),
         texts={
             "PASS": "{agents:agent} answered by exec",
+            "PASS.down": "{asked} of {agents:agent} answered by exec, and the others do not run",
             "PASS.ahead": "{user} may exec into pods; there are no agents yet",
             "WARN": "{asked} of {agents:agent} answered by exec: {error}",
             "FAIL": "exec is granted, but none of {agents:agent} could be asked: {error}",

@@ -9,6 +9,7 @@ from mesh.facts import FactKey, Reason
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import AgentStatus, RemoteCluster
 from mesh.subject import OfCluster, OfPair, Subject
+from mesh.text import plural
 from mesh.view import NeedFact, View, in_force, settings_of, without_cilium
 
 
@@ -60,11 +61,11 @@ def _ready(view: View, subject: Subject) -> Verdict:
     if tally.ready + tally.silent + tally.lagging < len(agents):
         named = args | {"status": tally.worst}
         return Verdict(State.FAIL, named, notes=notes, fixes=(_troubleshoot(view, source, agents),))
-    if agents and tally.silent == len(agents):
-        key = FactKey(fact.AGENTS.name, OfCluster(source))
-        raise NeedFact((Missing(key, Reason.INVALID, f"no agent of {source} could be asked: {agents[0].error}"),))
     if tally.silent or not agents:
-        return Verdict(State.UNKNOWN, args | {"silent": tally.silent}, "silent", notes)
+        key = FactKey(fact.AGENTS.name, OfCluster(source))
+        first = next((agent.error for agent in agents if agent.error), "there is no agent")
+        told = f"{tally.silent} of {plural(len(agents), 'agent')} could not be asked: {first}"
+        raise NeedFact((Missing(key, Reason.UNREACHABLE, told),))
     if tally.lagging:
         return Verdict(State.WARN, args | {"lagging": tally.lagging, "status": tally.worst}, notes=notes)
     return Verdict(State.PASS, args, notes=notes)
@@ -147,7 +148,6 @@ CHECKS: Final = (
             "WARN": "{ready}/{agents} agents of {source} are ready for {target}, {lagging} lag behind: {status}",
             "FAIL": "{ready}/{agents} agents of {source} are ready for {target}: {status}",
             "FAIL.one-sided": "{target} lists {source} as a peer, {source} does not list {target}",
-            "UNKNOWN.silent": "{ready}/{agents} agents of {source} are ready for {target}, {silent} could not be asked",
         },
         why="Pods and Services of the other cluster exist for a node only as far as its own agent has read them.",
         docs=("cilium/operations/troubleshooting_clustermesh",),

@@ -8,7 +8,7 @@ from mesh import catalogue as fact
 from mesh.facts import Reason
 from mesh.model.cilium import AgentStatus, MeshCertificates
 from mesh.model.context import Right
-from mesh.model.kubernetes import HelmRelease, Service, Workload
+from mesh.model.kubernetes import HelmRelease, Pod, Service, Workload
 from mesh.model.network import FirewallRule
 from mesh.subject import OfCluster, OfPair, OfService, pair
 from tests.test_mesh.members import DAY, NOW, certificate
@@ -117,6 +117,12 @@ def workload(cluster: str, name: str, **fields: object) -> Change:
         world.put(fact.WORKLOADS, cluster, items)
 
     return apply
+
+
+def agent_pod(age: float, restarts: int = 0) -> Change:
+    """An agent of AKS that is not ready and was started some seconds ago."""
+    pod = Pod("kube-system", "cilium-9", started_at=NOW - age, restarts=restarts, labels={"k8s-app": "cilium"})
+    return lambda world: world.put(fact.PODS, A, (pod,))
 
 
 def patched_kube_proxy(world: World) -> None:
