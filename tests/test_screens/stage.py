@@ -12,6 +12,9 @@ from xml.sax.saxutils import escape
 
 from rich.console import Console
 from rich.segment import Segment
+from textual import events
+from textual.app import ScreenStackError
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tests.test_tui.fakes import FakePorts
@@ -31,29 +34,45 @@ class Stage:
         self.pilot = pilot
 
     async def settle(self) -> None:
-        """Wait until the engine is idle and everything is drawn."""
+        """Wait until the engine is idle and no widget has anything left to handle."""
         until = time.monotonic() + DEADLINE
         quiet = 0
-        while quiet < 3:
-            assert time.monotonic() < until, "the app did not settle"
-            await self.pilot.pause()
+        while quiet < 12:
+            assert time.monotonic() < until, f"the app did not settle:\n{self.text()}"
+            if not self.app.is_running:
+                return
+            with contextlib.suppress(ScreenStackError):
+                self.app.screen._on_timer_update()
             busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs))
-            quiet = 0 if busy else quiet + 1
-            if busy:
-                await asyncio.sleep(0.005)
+            quiet = 0 if busy or self._has_messages() else quiet + 1
+            await asyncio.sleep(0.002 if busy else 0)
+
+    def _has_messages(self) -> bool:
+        pumps = [self.app, *(node for screen in self.app.screen_stack for node in screen.walk_children(with_self=True))]
+        return any(pump.message_queue_size or pump._next_callbacks for pump in pumps)
 
     async def press(self, *keys: str) -> None:
         """Press keys one after another, each settled."""
         for key in keys:
-            await self.pilot.press(key)
+            await self.send(key)
             await self.settle()
+
+    async def send(self, key: str) -> None:
+        """Press one key, without waiting for what follows."""
+        name = _character_to_key(key) if len(key) == 1 else key
+        driver = self.app._driver
+        assert driver is not None
+        event = events.Key(name, key if len(key) == 1 else {"enter": "\r", "tab": "\t"}.get(key))
+        event.set_sender(self.app)
+        driver.send_message(event)
 
     async def until(self, text: str) -> None:
         """Wait for a text on the screen."""
         end = time.monotonic() + DEADLINE
         while text not in self.text():
             assert time.monotonic() < end, f"{text!r} did not appear:\n{self.text()}"
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.005)
+            await self.settle()
 
     def rows(self) -> list[list[Segment]]:
         """The segments of every row, modal over place."""
@@ -63,6 +82,7 @@ class Stage:
             width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor", record=True
         )
         drawn = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+        assert drawn is not None
         segments = [segment for segment in console.render(drawn) if not segment.control]
         return list(Segment.split_lines(segments))
 
@@ -95,7 +115,7 @@ async def staged(
 
 
 def compare(stage: Stage, name: str) -> None:
-    """The screen equals its pictures: text for review, SVG for colours. ``MESHWRIGHT_UPDATE_SNAPSHOTS=1`` renews them."""
+    """The screen equals its pictures: text for review, SVG for colours. MESHWRIGHT_UPDATE_SNAPSHOTS=1 renews them."""
     rows = stage.rows()
     width, height = stage.app.size
     stem = f"{name}-{width}x{height}"
