@@ -77,7 +77,7 @@ def run(client: Client, form: str, *, wait: bool, seconds: float, ignore_warning
             print(summary(status), end="", file=sys.stderr)
             problem = "timeout while waiting for status to become successful: context deadline exceeded"
             raise Fatal(f"Unable to determine status:  {problem}")
-        client.sleep(2.0)
+        client.sleep(0.25)
         status = collect(client)
     if form == "json":
         print(json.dumps(status.json(), indent=1, ensure_ascii=False))

@@ -1,11 +1,11 @@
-"""Waiting as the ``cilium`` program does: a look every two seconds, a word about it every ten."""
+"""Waiting as the ``cilium`` program does, with a word about it every ten seconds of the cluster's time."""
 
 from collections.abc import Callable
 from typing import Final
 
 from backends.lab.commands.cilium.client import Client, Fatal
 
-_BETWEEN: Final = 2.0
+_BETWEEN: Final = 0.25
 _WORD: Final = 10.0
 
 
@@ -27,7 +27,7 @@ class Waiting:
             self._last = now
         if now >= self._limit:
             raise Fatal(f"timeout while waiting for condition, last error: {problem}") from problem
-        self._client.sleep(min(_BETWEEN, max(self._limit - now, 0.1)))
+        self._client.sleep(_BETWEEN)
 
 
 def duration(seconds: float) -> str:
