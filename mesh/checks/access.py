@@ -57,7 +57,7 @@ def _answers(view: View, subject: Subject) -> Verdict:
     got = view.known(fact.VERSION, subject)
     if isinstance(got, Unknown):
         variant = _VARIANTS.get(got.reason, "other")
-        detail = ": ".join(dict.fromkeys(part for part in (got.reason.value, got.detail) if part))
+        detail = got.detail or got.reason.value
         return Verdict(State.UNKNOWN, {"detail": detail}, variant, fixes=_login(view, subject, got))
     version = got.value.git_version
     if not parts(version)[0]:
