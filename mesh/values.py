@@ -10,6 +10,7 @@ from mesh.releases import at_least
 
 Values = dict[str, Any]
 _PREFIX = "service.beta.kubernetes.io/"
+_PORTS = {"vxlan": 8472, "geneve": 6081}
 
 
 def install_values(goal: Goal, member: ClusterGoal, provider: Provider, api_host: str, api_port: int) -> Values:
@@ -44,7 +45,7 @@ def install_values(goal: Goal, member: ClusterGoal, provider: Provider, api_host
         values["aksbyocni"] = {"enabled": True}
     if goal.mtu:
         values["MTU"] = goal.mtu
-    if goal.tunnel_port not in (8472, 6081):
+    if goal.tunnel_port != _PORTS.get(goal.tunnel_protocol):
         values["tunnelPort"] = goal.tunnel_port
     mesh = enable_values(goal, member, provider)["clustermesh"]
     mesh["maxConnectedClusters"] = goal.max_connected_clusters
