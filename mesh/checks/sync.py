@@ -1,16 +1,17 @@
 """L7: the agents of each cluster have read the other one."""
 
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from msgspec import Struct
 
 from mesh import catalogue as fact
-from mesh.facts import FactKey, Reason
+from mesh.facts import FactKey, FactName, Reason
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import AgentStatus, RemoteCluster
 from mesh.subject import OfCluster, OfPair, Subject
 from mesh.text import plural
-from mesh.view import NeedFact, View, in_force, settings_of, without_cilium
+from mesh.view import NeedFact, View, attempt, in_force, settings_of, without_cilium
 
 
 class _Tally(Struct):
@@ -33,23 +34,32 @@ def _not_aimed(view: View, subject: Subject) -> str:
     reason = without_cilium(view, source, target)
     if reason or target in view.goal(source):
         return reason
-    if _lists(view, source, target) or _lists(view, target, source):
+    if _lists(view, source, target, (fact.AGENTS,)) or _lists(view, target, source):
         return ""
     return f"{source} and {target} are not connected and no join is planned"
 
 
-def _lists(view: View, cluster: str, peer: str) -> bool:
-    """Whether a peer entry for ``peer`` is in force in ``cluster``. Raises ``NeedFact``."""
+def _lists(view: View, cluster: str, peer: str, then: tuple[FactName[Any], ...] = ()) -> bool:
+    """Whether a peer entry for ``peer`` is in force in ``cluster``.
+
+    Raises ``NeedFact``; with it are named those of ``then``, which would be asked for next, that are missing too.
+    """
     if not in_force(view, cluster):
         return False
-    name = settings_of(view, peer).cluster_name
-    return any(entry.name == name for entry in view.of(fact.PEERS, cluster) or ())
+    missing: list[Missing] = []
+    entries = attempt(partial(view.of, fact.PEERS, cluster), missing)
+    if missing:
+        for name in then:
+            attempt(partial(view.of, name, cluster), missing)
+        raise NeedFact(tuple(missing))
+    own = settings_of(view, peer).cluster_name
+    return any(entry.name == own for entry in entries or ())
 
 
 def _ready(view: View, subject: Subject) -> Verdict:
     source, target = _ends(subject)
     args: dict[str, object] = {"source": source, "target": target}
-    if not _lists(view, source, target):
+    if not _lists(view, source, target, (fact.AGENTS,)):
         if _lists(view, target, source):
             return Verdict(State.FAIL, args, "one-sided", fixes=(_connect(view, source, target),))
         return Verdict(State.INFO, args, fixes=(_connect(view, source, target),), to_do=True)

@@ -7,11 +7,11 @@ import pytest
 from mesh.checks import ALL_CHECKS
 from mesh.engine import evaluate
 from mesh.explain import message, placeholders, template_of
-from mesh.facts import Known, Origin, Source
+from mesh.facts import Known, Origin, Reason, Source
 from mesh.finding import Finding, State
 from mesh.problem import problems_of
 from tests.test_mesh.cases import CASES, NEVER
-from tests.test_mesh.changes import AKS, A, put
+from tests.test_mesh.changes import AKS, EXEC, SECRETS, A, denied, lose, put
 from tests.test_mesh.faults import FAULTS, Case
 from tests.test_mesh.worlds import SHAPES, World
 
@@ -103,6 +103,19 @@ def test_remedies_are_commands_one_can_type(code: str) -> None:
             for command in fix.commands:
                 assert command.argv[0] in ("kubectl", "helm", "cilium", "aws", "az") and all(command.argv), command
                 assert command.where in FAULTS[code].world().clusters
+
+
+def test_two_rights_that_lack_each_explain_what_needs_both() -> None:
+    """A viewer without exec and Secrets: two roots, and what needs both lies under each."""
+    world = SHAPES["connected"]()
+    denied(EXEC, SECRETS)(world)
+    for name in ("mesh.peers", "mesh.certificates", "helm.release", "cilium.agents"):
+        lose(name, A, Reason.FORBIDDEN)(world)
+    problems = problems_of(judge(world))
+    assert [(p.root.code, p.root.state, {f.code for f in p.consequences}) for p in problems] == [
+        ("CM0101", State.UNKNOWN, {"CM0206", "CM0608", "CM0610", "CM0701"}),
+        ("CM0102", State.UNKNOWN, {"CM0701"}),
+    ]
 
 
 def test_context_out_of_files() -> None:
