@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from backends.lab.charts import ChartVersion, Object
+from backends.lab.charts.trust.certificates import new_authority
 from backends.lab.commands.kube.kinds import Kind
 from backends.lab.commands.kube.port import ApiFailure
 from backends.lab.commands.kube.store import StorePort
@@ -19,6 +21,12 @@ MESH: dict[str, Any] = {
     "cluster": {"name": "east", "id": 1},
     "clustermesh": {"useAPIServer": True, "config": {"enabled": True}},
 }
+
+
+def authority() -> dict[str, bytes]:
+    """The data of a CA that somebody brings along."""
+    pair = new_authority("Company CA", 1000, datetime(2026, 3, 1, tzinfo=UTC), "ec")
+    return {"ca.crt": pair.certificate, "ca.key": pair.key}
 
 
 class Killed(BaseException):

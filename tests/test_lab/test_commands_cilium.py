@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import pytest
@@ -24,6 +25,7 @@ VERSION = "1.19.5"
 CONNECT = ("clustermesh", "connect", "--context", "east", "--destination-context")
 REFUSED = "Unable to connect cluster: "
 PLAIN = {"clustermesh": {"useAPIServer": False, "config": {"enabled": False}}}
+BOTH: Mapping[str, int] = MappingProxyType({"east": 1, "west": 2})
 CACHED = {"clustermesh__apiserver__kvstoremesh__enabled": True}
 World: TypeAlias = Callable[..., AbstractAsyncContextManager[Shell]]
 
@@ -42,7 +44,7 @@ def build(
     one: Meadow,
     *,
     version: str = VERSION,
-    numbers: Mapping[str, int] = {"east": 1, "west": 2},  # nobody changes it
+    numbers: Mapping[str, int] = BOTH,
     mesh: bool = True,
     one_authority: bool = True,
 ) -> None:

@@ -18,7 +18,7 @@ from backends.lab.commands.releases.rollback import rollback
 from backends.lab.commands.releases.uninstall import uninstall
 from backends.lab.commands.releases.upgrade import upgrade
 from backends.lab.world import World
-from tests.test_lab.releasing import MESH, NEW, OLD, Killed, Place
+from tests.test_lab.releasing import MESH, NEW, OLD, Killed, Place, authority
 
 APPS, BATCH = "apps", "batch"
 HOOK = "clustermesh-apiserver-generate-certs"
@@ -150,7 +150,7 @@ def test_what_others_added_stays_and_what_they_changed_goes_back(installed: Plac
 def test_an_unchanged_object_is_not_written(installed: Place) -> None:
     installed.port.writes.clear()
     upgrade(installed.port, OLD, {"debug": {"enabled": True}}, policy="reuse", options=installed.options())
-    changed = {name for verb, kind, name in installed.port.writes if kind not in ("Secret",)}
+    changed = {name for verb, kind, name in installed.port.writes if kind != "Secret"}
     assert "cilium-config" in changed
     assert "cilium-operator" not in changed
 
@@ -158,7 +158,7 @@ def test_an_unchanged_object_is_not_written(installed: Place) -> None:
 def test_an_object_of_somebody_else_stops_an_install(place: Place) -> None:
     secret = {"metadata": {"name": "cilium-ca", "namespace": "kube-system"}, "data": {}, "type": "Opaque"}
     place.objects.create(place.objects.resources["", "secrets"], secret)
-    data = {key: base64.b64encode(value).decode() for key, value in _authority().items()}
+    data = {key: base64.b64encode(value).decode() for key, value in authority().items()}
     place.patch("", "secrets", "cilium-ca", {"data": data})
     with pytest.raises(ReleaseError) as refused:
         install(place.port, OLD, MESH, options=place.options())
@@ -176,14 +176,6 @@ def test_an_object_of_somebody_else_stops_an_install(place: Place) -> None:
     place.patch("", "secrets", "cilium-ca", {"metadata": owner})
     install(place.port, OLD, MESH, options=place.options())
     assert place.need("", "secrets", "cilium-ca")["data"] == data
-
-
-def _authority() -> dict[str, bytes]:
-    from backends.lab.charts.trust.certificates import new_authority
-    from tests.test_lab.charting import NOW
-
-    pair = new_authority("Company CA", 1000, NOW, "ec")
-    return {"ca.crt": pair.certificate, "ca.key": pair.key}
 
 
 def test_taking_ownership(place: Place) -> None:

@@ -35,26 +35,32 @@ class Rule:
 
 
 def always(key: str, path: str, since: int = FIRST, until: int = LAST, join: str = " ") -> Rule:
+    """Written whatever the value is."""
     return Rule(key, path, When.ALWAYS, since, until, join)
 
 
 def present(key: str, path: str, since: int = FIRST, until: int = LAST, join: str = " ") -> Rule:
+    """Written where the value is there, though it may be empty."""
     return Rule(key, path, When.PRESENT, since, until, join)
 
 
 def given(key: str, path: str, since: int = FIRST, until: int = LAST, join: str = " ") -> Rule:
+    """Written where a template takes the value for true."""
     return Rule(key, path, When.TRUTHY, since, until, join)
 
 
 def flag(key: str, path: str, since: int = FIRST, until: int = LAST) -> Rule:
+    """``true`` where the value is true, else absent."""
     return Rule(key, path, When.FLAG, since, until)
 
 
 def unless_null(key: str, path: str, since: int = FIRST, until: int = LAST) -> Rule:
+    """Written unless the value is null."""
     return Rule(key, path, When.NOT_NULL, since, until)
 
 
 def duration(key: str, path: str, since: int = FIRST, until: int = LAST) -> Rule:
+    """Written as a duration where it is one."""
     return Rule(key, path, When.DURATION, since, until)
 
 

@@ -3,11 +3,11 @@
 from backends.lab.charts.context import Object
 from backends.lab.commands.kube.kinds import JOB
 from backends.lab.commands.kube.port import ApiFailure, Port
-from backends.lab.commands.releases.changes import create, delete
 from backends.lab.commands.releases.errors import ReleaseError, occurred
-from backends.lab.commands.releases.manifests import objects
+from backends.lab.commands.releases.objects.changes import create, delete
+from backends.lab.commands.releases.objects.manifests import objects
+from backends.lab.commands.releases.objects.ready import finished, gone, until
 from backends.lab.commands.releases.options import Options
-from backends.lab.commands.releases.ready import finished, gone, until
 from backends.lab.commands.releases.record import Release, Tree, time_text
 from backends.lab.commands.releases.storage import Storage
 

@@ -6,9 +6,10 @@ from typing import Any
 from backends.lab.charts.context import Object
 from backends.lab.commands.kube.kinds import NAMESPACE
 from backends.lab.commands.kube.port import ApiFailure, Port, Unreachable
-from backends.lab.commands.releases import changes, hooks, ready
+from backends.lab.commands.releases import hooks
 from backends.lab.commands.releases.errors import NameInUse, NotFound, ReleaseError
-from backends.lab.commands.releases.manifests import objects, owned
+from backends.lab.commands.releases.objects import changes, ready
+from backends.lab.commands.releases.objects.manifests import objects, owned
 from backends.lab.commands.releases.options import HELM, Chart, Options
 from backends.lab.commands.releases.record import (
     DEPLOYED,

@@ -11,7 +11,7 @@ from backends.lab.charts.render import render
 from backends.lab.charts.trees import coalesce
 from backends.lab.commands.kube.kinds import KINDS
 from backends.lab.commands.kube.port import Port
-from backends.lab.commands.releases.manifests import hook_record, split_hooks, text
+from backends.lab.commands.releases.objects.manifests import hook_record, split_hooks, text
 from backends.lab.commands.releases.options import Chart, Options
 from backends.lab.commands.releases.record import Release, chart_record, notes, time_text
 

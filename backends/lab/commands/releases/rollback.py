@@ -1,9 +1,10 @@
 """Back to an earlier revision, as a new one; also the way out of an operation that never ended."""
 
 from backends.lab.commands.kube.port import ApiFailure, Port, Unreachable
-from backends.lab.commands.releases import changes, hooks, ready
+from backends.lab.commands.releases import hooks
 from backends.lab.commands.releases.errors import ReleaseError
-from backends.lab.commands.releases.manifests import objects, owned
+from backends.lab.commands.releases.objects import changes, ready
+from backends.lab.commands.releases.objects.manifests import objects, owned
 from backends.lab.commands.releases.options import HELM, Options
 from backends.lab.commands.releases.record import DEPLOYED, FAILED, PENDING_ROLLBACK, SUPERSEDED, Release, time_text
 from backends.lab.commands.releases.storage import Storage

@@ -2,9 +2,10 @@
 
 from backends.lab.charts.context import Object
 from backends.lab.commands.kube.port import ApiFailure
-from backends.lab.commands.releases import changes, hooks, ready
+from backends.lab.commands.releases import hooks
 from backends.lab.commands.releases.errors import NotFound, ReleaseError
-from backends.lab.commands.releases.manifests import objects
+from backends.lab.commands.releases.objects import changes, ready
+from backends.lab.commands.releases.objects.manifests import objects
 from backends.lab.commands.releases.options import HELM, Options
 from backends.lab.commands.releases.record import SUPERSEDED, UNINSTALLED, UNINSTALLING, Release, time_text
 from backends.lab.commands.releases.storage import Storage

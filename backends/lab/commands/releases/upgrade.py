@@ -8,9 +8,10 @@ from backends.lab.charts.context import Object
 from backends.lab.charts.trees import Tree, coalesce, reuse
 from backends.lab.charts.version import ChartVersion
 from backends.lab.commands.kube.port import ApiFailure, Port, Unreachable
-from backends.lab.commands.releases import changes, hooks, ready
+from backends.lab.commands.releases import hooks
 from backends.lab.commands.releases.errors import Busy, NoDeployed, NotFound, ReleaseError
-from backends.lab.commands.releases.manifests import objects, owned
+from backends.lab.commands.releases.objects import changes, ready
+from backends.lab.commands.releases.objects.manifests import objects, owned
 from backends.lab.commands.releases.options import HELM, Chart, Options
 from backends.lab.commands.releases.record import DEPLOYED, FAILED, PENDING_UPGRADE, SUPERSEDED, Release
 from backends.lab.commands.releases.rendering import Place, revision

@@ -6,8 +6,8 @@ from typing import Any
 from backends.lab.charts.context import Object
 from backends.lab.commands.kube.kinds import JOB, REPLICA_SET, kind_of
 from backends.lab.commands.kube.port import ApiFailure, Port
-from backends.lab.commands.releases.changes import present
 from backends.lab.commands.releases.errors import ReleaseError
+from backends.lab.commands.releases.objects.changes import present
 from backends.lab.commands.releases.options import Patience
 
 TEMPLATE_HASH = "pod-template-hash"

@@ -7,8 +7,8 @@ from backends.lab.charts.context import Object
 from backends.lab.commands.kube.kinds import kind_of
 from backends.lab.commands.kube.port import ApiFailure, Port
 from backends.lab.commands.releases.errors import ReleaseError, occurred
-from backends.lab.commands.releases.manifests import described, ownership_problem
-from backends.lab.commands.releases.merge import merge_patch, without_null
+from backends.lab.commands.releases.objects.manifests import described, ownership_problem
+from backends.lab.commands.releases.objects.merge import merge_patch, without_null
 
 KEEP = ("helm.sh/resource-policy", "keep")
 Key = tuple[str, str, str, str]
