@@ -16,7 +16,8 @@ from tui.present import plan as present
 from tui.present.lines import Line, cut, line, wrapped
 from tui.session import RunView
 from tui.widgets.bar import Bar
-from tui.widgets.modal import Box, Prompt, Push, TypedOnly
+from tui.widgets.field import TypedOnly
+from tui.widgets.modal import Box, Prompt, Push
 
 IRREVERSIBLE = "irreversible"
 
@@ -55,7 +56,7 @@ class Confirm(Box[bool]):
             yield Bar(id=f"ask-{place}")
             with Horizontal(classes="field"):
                 yield Prompt()
-                yield TypedOnly(id=f"name-{place}", compact=True, max_length=len(word) + 8)
+                yield TypedOnly(id=f"name-{place}", max_length=len(word) + 8)
 
     def buttons(self) -> Sequence[Push]:
         """Cancel stands left."""

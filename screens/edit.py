@@ -14,6 +14,7 @@ from tui.frame import Framed, bindings
 from tui.present import choices as present
 from tui.present.keys import COMMON, COPY, Key
 from tui.present.lines import Line
+from tui.widgets.field import Field
 from tui.widgets.modal import Box, Prompt, Push
 from tui.widgets.rows import RowList
 
@@ -118,7 +119,7 @@ class Edit(Box[str]):
         """The value."""
         with Horizontal(classes="field"):
             yield Prompt()
-            yield Input(self.value, id="value", compact=True, select_on_focus=False)
+            yield Field(self.value, id="value")
 
     def buttons(self) -> Sequence[Push]:
         """Cancel and change."""

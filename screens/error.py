@@ -63,7 +63,7 @@ class ErrorScreen(Framed):
     @property
     def report(self) -> str:
         """The report."""
-        from tui.app import version_words
+        from tui.starting import version_words
 
         return crash.report(self.found, version_words(), self.app.place)
 

@@ -15,6 +15,7 @@ from tui.present import export as present
 from tui.present.lines import Line, line
 from tui.present.pseudonym import Pseudonyms
 from tui.widgets.bar import Bar
+from tui.widgets.field import Field
 from tui.widgets.modal import Box, Push, Turn
 
 
@@ -43,7 +44,7 @@ class Export(Box[str]):
         yield Turn("format", "format", [item.name for item in self.formats])
         with Horizontal(classes="field"):
             yield Bar(id="path-label")
-            yield Input(self.path_for(0), id="path", compact=True, select_on_focus=False)
+            yield Field(self.path_for(0), id="path")
         yield Turn("pseudonyms", "pseudonyms", ["no", "yes: names and addresses are replaced, equal ones alike"])
 
     def buttons(self) -> Sequence[Push]:

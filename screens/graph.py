@@ -49,6 +49,7 @@ class Mesh(Framed):
             with Vertical(id="main"):
                 yield TextPane(id="empty")
                 yield CanvasView(id="canvas")
+                yield TextPane(id="lanes")
             yield Bar(id="rule")
             with Vertical(id="side"):
                 yield TextPane(id="detail")
@@ -81,7 +82,16 @@ class Mesh(Framed):
             assert judged is not None
             self.canvas.show(drawing, present.related(judged.picture, self.canvas.selected))
         self.query_one("#rule", Bar).show(rule("", "", self.app.size.width, self.signs))
+        self._draw_lanes()
         self._draw_detail()
+
+    def _draw_lanes(self) -> None:
+        """Below the map of a large screen: the global services."""
+        judged, lanes = self.session.judged, self.query_one("#lanes", TextPane)
+        services = judged.picture.services if judged else ()
+        lanes.display = self.wide and self.view == "Map" and bool(services)
+        if judged is not None and lanes.display:
+            lanes.show(lambda width: present.lanes(judged.picture, width, self.signs))
 
     def drawing(self, width: int) -> Drawing:
         """The picture for a width."""
@@ -103,6 +113,10 @@ class Mesh(Framed):
     @on(CanvasView.Selected)
     def _selected(self) -> None:
         self.draw_body()
+
+    @on(CanvasView.Resized)
+    def _canvas_resized(self) -> None:
+        self.session_changed()
 
     @on(CanvasView.Opened)
     def _opened(self) -> None:

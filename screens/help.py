@@ -63,7 +63,7 @@ class Help(Framed):
 
     def about(self) -> list[tuple[str, str]]:
         """Versions, process, places of files, terminal."""
-        from tui.app import version_words
+        from tui.starting import version_words
 
         app = self.app
         colours = "none (NO_COLOR)" if app.no_color else app.console.color_system or "none"

@@ -95,8 +95,7 @@ class SetUp(Framed):
         for state in ("failed", "running"):
             here = next((step.id for step in run.plan.todo() if run.of(step.id).state == state), "")
             if here:
-                with self.prevent(RowList.Moved):
-                    rows.cursor = here
+                rows.cursor = here
                 return
 
     def _outcome(self, width: int) -> list[Line]:
@@ -123,8 +122,8 @@ class SetUp(Framed):
             self.query_one(LogPane).append_lines(fresh[self._shown_step])
 
     @on(RowList.Moved)
-    def _moved(self) -> None:
-        self._followed = True
+    def _moved(self, message: RowList.Moved) -> None:
+        self._followed = self._followed or message.by_user
         self.draw()
 
     @on(LogPane.FollowChanged)

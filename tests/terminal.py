@@ -52,7 +52,9 @@ class Terminal:
         rows: int = 24,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
+        whole: bool = False,
     ) -> None:
+        """``env`` is added to this process's variables, or with ``whole`` is all that the child gets."""
         self.screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
@@ -62,7 +64,7 @@ class Terminal:
             try:
                 if cwd:
                     os.chdir(cwd)
-                os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})
+                os.execvpe(argv[0], list(argv), dict(env or {}) if whole else {**os.environ, **(env or {})})
             finally:
                 os._exit(127)
         self.resize(columns, rows)
@@ -106,7 +108,16 @@ class Terminal:
             return False
         self.raw += data
         self._stream.feed(_without_private(data))
-        return bool(data)
+        return len(data) > 0
+
+    def settle(self, quiet: float = 0.15, deadline: float = 10.0) -> None:
+        """Read until nothing was painted for a moment."""
+        until = time.monotonic() + deadline
+        while time.monotonic() < until:
+            painted = len(self.raw)
+            self.read(quiet)
+            if len(self.raw) == painted:
+                return
 
     def wait_for(self, text: str, deadline: float = 20.0, *, absent: bool = False) -> str:
         """Read until the text is on the screen (or gone from it). Raises ``AssertionError`` with the screen."""
@@ -126,9 +137,12 @@ class Terminal:
             self.read(0.05)
             self._reap()
             assert time.monotonic() < until, f"it did not end:\n{self.text()}"
-        while self.read(0.0) and select.select([self._master], [], [], 0)[0]:
-            continue
+        while self._readable() and self.read(0.0):
+            pass
         return self.code
+
+    def _readable(self) -> bool:
+        return len(select.select([self._master], [], [], 0)[0]) > 0
 
     def kill(self, number: int) -> None:
         """Send a signal to the child."""

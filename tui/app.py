@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -17,10 +17,10 @@ from textual.worker import Worker, WorkerState
 from mesh.errors import Exit
 from mesh.model.context import ContextRef
 from mesh.ports import Ports
-from tui import themes
+from tui import starting, themes
 from tui.bridge import Bridge
 from tui.commands import Commands
-from tui.copy import copy_text, write_private
+from tui.copy import copy_text
 from tui.messages import EventsReady, JobCancelled, JobDone, JobFailed
 from tui.options import Options
 from tui.present import crash
@@ -28,6 +28,7 @@ from tui.present.frame import ORDER, PLACES
 from tui.session import Session
 from tui.signs import ASCII, UNICODE, Signs
 from tui.tell import Announcer
+from tui.widgets.typeahead import TypeAhead
 from tui.work.director import Director
 from tui.work.logs import StepLogs
 
@@ -96,13 +97,13 @@ class MeshwrightApp(App[int], inherit_bindings=False):
     def __init__(self, ports: Ports, options: Options, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
         no_color = environment.get("NO_COLOR", "") != ""
-        super().__init__(driver_class=_driver(), ansi_color=True if no_color else None)
+        super().__init__(driver_class=starting.driver(), ansi_color=True if no_color else None)
         self.ports = ports
         self.options = options
         self.environment = environment
         self.session = Session(simulated=options.demo or options.simulated)
         self.said = ""
-        self.signs: Signs = ASCII if _ascii(options, environment) else UNICODE
+        self.signs: Signs = ASCII if starting.wants_ascii(options, environment) else UNICODE
         self.logs = StepLogs()
         self.keymap_changes: dict[str, str] = {}
         self.fatal: crash.Failure | None = None
@@ -110,6 +111,7 @@ class MeshwrightApp(App[int], inherit_bindings=False):
         self.bridge = Bridge(self.post_message, ports.store.log_path)
         self.director = Director(self, ports, options, self.bridge)
         self.animation_level = "none"
+        self._typeahead = TypeAhead(self, super().on_event)
         for theme in themes.THEMES:
             self.register_theme(theme)
         self.theme = themes.ANSI_DARK if no_color else self._first_theme()
@@ -142,6 +144,13 @@ class MeshwrightApp(App[int], inherit_bindings=False):
         self.set_interval(1.0, self._tick)
         self._lines = self.set_interval(1 / 20, self.take_lines, pause=True)
         self.call_after_refresh(self.director.begin)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys are handled one after another, also when they come in a burst."""
+        if isinstance(event, events.Key) and not event.is_forwarded and self._screen_stack:
+            await self._typeahead.take(event)
+        else:
+            await super().on_event(event)
 
     def _signalled(self, code: Exit) -> None:
         self.exit(return_code=int(code))
@@ -291,68 +300,16 @@ class MeshwrightApp(App[int], inherit_bindings=False):
         self._close_messages_no_wait()
 
 
-def _driver() -> Any:
-    """Textual's choice, but on a terminal one that paints on stdout."""
-    if not sys.platform.startswith(("linux", "darwin")) or os.environ.get("TEXTUAL_DRIVER"):
-        return None
-    from tui.terminal import TerminalDriver
-
-    return TerminalDriver
-
-
-def _ascii(options: Options, environment: Mapping[str, str]) -> bool:
-    if options.ascii is not None:
-        return options.ascii
-    told = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
-    _, dot, codeset = told.partition(".")
-    other = bool(dot) and codeset.lower().replace("-", "") != "utf8"
-    return other or environment.get("TERM") == "linux"
-
-
-def version_words() -> str:
-    """The installed version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("meshwright")
-    except PackageNotFoundError:
-        return "unreleased"
-
-
 def run_app(ports: Ports, options: Options) -> int:
     """Run until the user leaves; the exit code. Raises ``UsageError`` for contexts that do not exist."""
-    app = MeshwrightApp(ports, _settled(ports, options))
+    app = MeshwrightApp(ports, starting.settled(ports, options))
     try:
         app.run(mouse=options.mouse)
     finally:
         app.bridge.close(ports.lab.stop if ports.lab is not None else None)
     if app.fatal is not None:
-        return _say_fatal(app)
+        run = app.session.run
+        number = run.number if run is not None and run.armed else 0
+        starting.say_fatal(app.fatal, app.state_folder, app.place, number)
+        return int(Exit.INTERNAL)
     return app.return_code or 0
-
-
-def _settled(ports: Ports, options: Options) -> Options:
-    """The call's clusters as contexts."""
-    if not options.contexts and not options.clusters:
-        return options
-    from argparse import Namespace
-    from dataclasses import replace
-
-    from tui.cli.choose import chosen
-
-    named = Namespace(cluster=list(options.clusters), context=list(options.contexts))
-    return replace(options, chosen=chosen(named, ports.contexts.list(), everything=False))
-
-
-def _say_fatal(app: MeshwrightApp) -> int:
-    found = app.fatal
-    assert found is not None
-    try:
-        text = crash.report(found, version_words(), app.place)
-        path = str(write_private(app.state_folder, f"crash-{found.reference[2:6]}", ".txt", text))
-    except OSError:
-        path = ""
-    run = app.session.run
-    told = f"run {run.number} is kept in its journal; nothing is half-written here" if run and run.armed else ""
-    sys.stderr.write("\n".join(crash.fatal_lines(found, told, path)) + "\n")
-    return int(Exit.INTERNAL)

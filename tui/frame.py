@@ -17,6 +17,7 @@ from tui.present.lines import Line, line, rule, wrap
 from tui.session import Session
 from tui.signs import Signs
 from tui.widgets.bar import Bar, with_targets
+from tui.widgets.field import Field
 from tui.widgets.rows import RowList, TextPane
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
     return [Binding(key.keys, f"press('{key.name}')", key.help, show=bool(key.label), id=key.id) for key in keys]
 
 
-class FindInput(Input):
+class FindInput(Field):
     """The one-line input over the status row. Enter keeps the filter, Escape clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+g", "give_up", show=False)]
@@ -78,7 +79,7 @@ class Framed(Screen[None]):
         with Vertical(id="body"):
             yield from self.body()
         yield Bar(id="status")
-        yield FindInput(id="find", compact=True, select_on_focus=False)
+        yield FindInput(id="find")
         yield Bar(id="footer")
         yield TextPane(id="notice")
 
@@ -272,7 +273,7 @@ class Framed(Screen[None]):
         """One level out: the filter, else the screen; a place at the top stays."""
         if self.find:
             self.set_find("")
-        elif not self.TOP:
+        elif not self.TOP and self.is_current:
             self.app.pop_screen()
 
     def key_back(self) -> None:

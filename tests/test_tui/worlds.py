@@ -103,9 +103,12 @@ def of_world(folder: Path, world: mesh_worlds.World) -> FakePorts:
 def pair(**more: Any) -> mesh_worlds.World:
     """EKS and AKS, healthy and joined unless told otherwise."""
     connected = more.pop("connected", True)
-    return mesh_worlds.build(
+    world = mesh_worlds.build(
         (members.eks(TOKYO, 1, **more), members.aks(EAST, 2, **more)), connected=connected, planned=not connected
     )
+    for key in world.clusters:
+        world.put(fact.PODS, key, ())
+    return world
 
 
 def bare() -> mesh_worlds.World:
@@ -152,11 +155,24 @@ class SwitchingArmoury:
         return self.writers
 
 
+class Answering(mesh_fakes.FakeWriters):
+    """Clients of the demonstration are answered by the first member, as its affinity says."""
+
+    def cluster(self, key: str) -> mesh_fakes.FakeCluster:
+        gateway = super().cluster(key)
+
+        async def answer(*_: object, **__: object) -> tuple[int, str]:
+            return 0, '{"cluster": "eks-tokyo"}'
+
+        gateway.run_in_pod = answer  # type: ignore[method-assign]  # this one gateway
+        return gateway
+
+
 def joining(folder: Path, fail: str = "") -> FakePorts:
     """A bare pair; applying its plan leads to a joined one, or ends at the call that ``fail`` names."""
     ports = of_world(folder, bare())
     world = mesh_fakes.FakeWorld()
-    writers = mesh_fakes.FakeWriters(world, tuple(ports.contexts.listed.contexts))
+    writers = Answering(world, tuple(ports.contexts.listed.contexts))
     if fail:
         world.fail[fail] = mesh_fakes.failing("helm: no space left on device")
         ports.armoury = SwitchingArmoury(ports.gatherer, bare(), writers)

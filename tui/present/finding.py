@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from mesh.finding import Command, EvidenceRef, Finding, Fix, Missing, Problem, State
 from tui.present import words
 from tui.present.findings import subject_text
-from tui.present.lines import Line, Span, cut, labelled, line, spread, width_of, wrap, wrapped
+from tui.present.lines import Line, Span, at_most, cut, labelled, line, spread, width_of, wrap, wrapped
 from tui.present.texts import docs_of, message, title_of, why_of
 from tui.signs import Signs
 
@@ -16,16 +16,20 @@ def short_detail(problem: Problem, width: int, signs: Signs, now: float) -> list
     """The lower pane at 80 columns."""
     root = problem.root
     made = [detail_head(root, problem, width, signs)]
-    made += labelled("why", why_of(root), width)[:2]
+    made += at_most(labelled("why", why_of(root), width), 2, width, signs)
     evidence = sorted(root.evidence, key=lambda item: item.state not in ("FAIL", "closed"))
     if evidence:
-        made += labelled("evidence", _evidence_text(evidence[0], now), width)[:2]
-    made += _lift(root, width)[:3]
+        made += at_most(labelled("evidence", _evidence_text(evidence[0], now), width), 2, width, signs)
+    made += at_most(_lift(root, width), 3, width, signs)
     fix = root.fixes[0] if root.fixes else None
     if fix:
         extra = f"risk {fix.risk.value}, undo {'yes' if fix.reversible else 'no'}"
-        made += labelled("fix", f"{fix.text}  {extra}", width)[:1]
-        made += [labelled("command", command_text(command), width, "key")[0] for command in fix.commands[:1]]
+        room = width - 15
+        made += labelled("fix", f"{cut(fix.text, room - len(extra) - 2, signs)}  {extra}", width)[:1]
+        made += [
+            line(("   command    ", "muted"), (cut(command_text(command), room, signs), "key"))
+            for command in fix.commands[:1]
+        ]
     return made
 
 

@@ -1,6 +1,6 @@
 """Lines of (text, style token), measured in cells: cut, padded, wrapped and ruled without a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -139,15 +139,9 @@ def labelled(label: str, text: str, width: int, token: str = "", indent: int = 3
     return [line((head, "muted"), (rows[0][len(head) :], token)), *(line((row, token)) for row in rows[1:])]
 
 
-def table(
-    rows: Iterable[Sequence[str | Span]], widths: Sequence[int], signs: Signs = UNICODE, gap: int = 1
-) -> list[Line]:
-    """Columns of fixed widths; each cell is cut to its own."""
-    made = []
-    for row in rows:
-        spans: list[Span] = []
-        for cell, width in zip(row, widths, strict=True):
-            text, token = (cell, "") if isinstance(cell, str) else cell
-            spans.append((column(text, width, signs) + " " * gap, token))
-        made.append(tuple(spans))
-    return made
+def at_most(rows: Sequence[Line], number: int, width: int, signs: Signs = UNICODE) -> list[Line]:
+    """The first rows; an ellipsis at the end of the last one tells that there are more."""
+    if len(rows) <= number:
+        return list(rows)
+    last = clip(rows[number - 1], width - 2, signs)
+    return [*rows[: number - 1], (*last, (f" {signs.ellipsis}", "muted"))]

@@ -190,6 +190,14 @@ def service_lines(name: str, judged: Judgement, width: int, signs: Signs) -> lis
     return made
 
 
+def lanes(picture: MeshPicture, width: int, signs: Signs) -> list[Line]:
+    """The global services as lanes, under a rule."""
+    from mesh.draw.lanes import draw_lanes
+
+    number = len(picture.services)
+    return [rule("Global services", str(number), width, signs), *draw_lanes(picture, width, signs.drawing).rows]
+
+
 def related(picture: MeshPicture, key: str) -> frozenset[str]:
     """What touches the selection and stays bright: of a cluster its links and peers, of a link its ends. With two
     clusters everything touches.

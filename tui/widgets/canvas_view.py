@@ -42,10 +42,14 @@ class CanvasView(Styled, ScrollView, can_focus=True):
     class Opened(Selected):
         """A region was double-clicked."""
 
+    class Resized(Message):
+        """The view has another width: the picture is to be drawn again."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawing = Drawing(0, ())
         self._related: frozenset[str] = frozenset()
+        self._width = 0
 
     @property
     def drawing(self) -> Drawing:
@@ -100,6 +104,12 @@ class CanvasView(Styled, ScrollView, can_focus=True):
         keys = self._keys()
         if keys:
             self.selected = keys[place]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another width, or a bar that takes a column of it."""
+        if event.size.width != self._width:
+            self._width = event.size.width
+            self.post_message(self.Resized())
 
     def action_page(self, by: int) -> None:
         """Scroll by pages."""

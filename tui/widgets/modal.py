@@ -17,6 +17,7 @@ from textual.widgets import Input
 from tui.present.lines import Line, line
 from tui.signs import Signs, ascii_cells
 from tui.widgets.bar import Bar
+from tui.widgets.field import TypedOnly
 from tui.widgets.rows import TextPane
 from tui.widgets.styled import Styled
 
@@ -150,22 +151,6 @@ class Prompt(Styled, Widget):
         return self.strip(line(("> ", "key")), self.size.width)
 
 
-class TypedOnly(Input):
-    """A field that takes keys, not pastes: a name that is typed was read."""
-
-    class Refused(Message):
-        """A paste was refused."""
-
-    def _on_paste(self, event: events.Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.post_message(self.Refused())
-
-    def action_paste(self) -> None:
-        """Refused as well."""
-        self.post_message(self.Refused())
-
-
 class Box(ModalScreen[T]):
     """Subclasses give ``box_title``, ``lines(width)``, ``fields()``, ``buttons()`` and act on ``pushed(name)``."""
 
@@ -253,7 +238,9 @@ class Box(ModalScreen[T]):
 
     @on(Push.Pushed)
     def _pushed(self, message: Push.Pushed) -> None:
-        self.pushed(message.name)
+        # A second press may already wait behind the one that closes the box.
+        if self.is_current:
+            self.pushed(message.name)
 
     @on(TypedOnly.Refused)
     def _paste_refused(self) -> None:
@@ -265,7 +252,8 @@ class Box(ModalScreen[T]):
 
     def action_leave(self) -> None:
         """Out, with nothing done."""
-        self.dismiss(None)
+        if self.is_current:
+            self.dismiss(None)
 
 
 def _border_title(text: str, signs: Signs) -> Content:

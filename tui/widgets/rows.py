@@ -32,10 +32,11 @@ class RowList(Styled, ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor is on another row."""
 
-        def __init__(self, rows: "RowList", key: str) -> None:
+        def __init__(self, rows: "RowList", key: str, by_user: bool = False) -> None:
             super().__init__()
             self.rows = rows
             self.key = key
+            self.by_user = by_user
 
         @property
         def control(self) -> "RowList":
@@ -54,6 +55,7 @@ class RowList(Styled, ScrollView, can_focus=True):
         self._starts: list[int] = []
         self._where: dict[str, int] = {}
         self._lines: list[tuple[int, int]] = []
+        self._by_user = False
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -104,7 +106,8 @@ class RowList(Styled, ScrollView, can_focus=True):
         """Scroll to it and tell."""
         self._show_cursor()
         self.refresh()
-        self.post_message(self.Moved(self, key))
+        self.post_message(self.Moved(self, key, self._by_user))
+        self._by_user = False
 
     def _show_cursor(self) -> None:
         number = self._where.get(self.cursor)
@@ -131,7 +134,11 @@ class RowList(Styled, ScrollView, can_focus=True):
         if not keys:
             return
         place = keys.index(self.cursor) if self.cursor in keys else 0
-        self.cursor = keys[min(max(place + by, 0), len(keys) - 1)]
+        self._to(keys[min(max(place + by, 0), len(keys) - 1)])
+
+    def _to(self, key: str) -> None:
+        self._by_user = key != self.cursor
+        self.cursor = key
 
     def action_page(self, by: int) -> None:
         """Cursor by one page."""
@@ -141,7 +148,7 @@ class RowList(Styled, ScrollView, can_focus=True):
         """Cursor to the first or last row."""
         keys = self.keys()
         if keys:
-            self.cursor = keys[-1 if last else 0]
+            self._to(keys[-1 if last else 0])
 
     def render_line(self, y: int) -> Strip:
         """One line; the cursor row is drawn in the cursor's colours alone."""
@@ -164,7 +171,7 @@ class RowList(Styled, ScrollView, can_focus=True):
             return
         key = self._rows[self._lines[number][0]].key
         if key:
-            self.cursor = key
+            self._to(key)
             if event.chain == 2:
                 self.post_message(self.Opened(self, key))
 

@@ -1,0 +1,84 @@
+"""Mesh: map, services, selection, what a link says, nothing connected yet."""
+
+from pathlib import Path
+
+import pytest
+
+from mesh import catalogue as fact
+from mesh.model.cilium import AgentHealth, HealthPeer
+from tests.test_mesh import changes, members
+from tests.test_mesh import worlds as mesh_worlds
+from tests.test_screens.stage import staged
+from tests.test_tui.fakes import two_clusters
+from tests.test_tui.worlds import EAST, SERVICES, TOKYO, bare, of_world, pair, with_services
+
+
+def probed(world: mesh_worlds.World, sick: tuple[str, ...] = ()) -> mesh_worlds.World:
+    """Every agent has probed every node; endpoints between the ``sick`` clusters do not answer."""
+    for member in world.members:
+        peers = []
+        for other in world.members:
+            answer = "timeout" if {member.key, other.key} == set(sick) else ""
+            for node in world.get(fact.NODES, other.key):
+                peers.append(HealthPeer(other.cluster_name, node.name, "", "", answer, answer))
+        nodes = world.get(fact.NODES, member.key)
+        world.put(fact.HEALTH, member.key, tuple(AgentHealth(node.name, tuple(peers)) for node in nodes))
+    return world
+
+
+async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
+    async with staged(two_clusters(tmp_path)) as stage:
+        await stage.press("6")
+        assert "The mesh needs clusters: press 1" in stage.text()
+        await stage.press("m", "a", "e", "c", "tab")
+        assert stage.app.place == "mesh"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_a_healthy_pair_with_services(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(of_world(tmp_path, probed(with_services(pair(), SERVICES))), size) as stage:
+        await stage.press("enter", "6", "right")
+        text = stage.text()
+        assert "[Map] Services" in text and "1 link: 1✓" in text and "[6 Mesh✓]" in text
+        assert "control ▶" in text and "one-way ◀" in text and "endpoints" in text
+        await stage.press("m")
+        assert "Map [Services]" in stage.text() and "auth/jwt" in stage.text()
+
+
+async def test_one_way_trouble_is_directed_and_names_its_cause(tmp_path: Path) -> None:
+    world = probed(pair(), (TOKYO, EAST))
+    changes.without_rule(TOKYO, 8472)(world)
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6", "tab")
+        text = stage.text()
+        assert "✗ data ◀" in text and "1 link: 1✗" in text
+        assert "one-way ◀  ✗" in text and "one-way ▶  ✓" in text and "CM0403" in text
+        await stage.press("enter")
+        assert "one-way ◀" in stage.text()
+        await stage.press("c")
+        assert "CM0403" in stage.app.clipboard
+
+
+async def test_not_connected_yet_leads_to_the_plan(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "6", "right")
+        assert "◌ not connected" in stage.text() and "no Cilium yet" in stage.text()
+        await stage.press("enter")
+        assert stage.app.place == "plan"
+
+
+async def test_three_clusters_are_drawn_and_what_does_not_touch_is_dimmed(tmp_path: Path) -> None:
+    world = mesh_worlds.build((members.eks(TOKYO, 1), members.aks(EAST, 2), members.eks("eks-dr", 3, "192.169")))
+    async with staged(of_world(tmp_path, probed(world)), (120, 40)) as stage:
+        await stage.press("enter", "6")
+        seen = {stage.app.screen.query_one("#canvas").selected}  # type: ignore[attr-defined]  # a CanvasView
+        for key in ("right", "right", "down", "left", "down", "right"):
+            await stage.press(key)
+            seen.add(stage.app.screen.query_one("#canvas").selected)  # type: ignore[attr-defined]  # a CanvasView
+        assert len(seen) >= 4 and "3 links: 3✓" in stage.text()
+
+
+async def test_tab_finds_the_sick_and_says_when_nothing_is(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, probed(pair()))) as stage:
+        await stage.press("enter", "6", "tab")
+        assert "nothing is sick" in stage.line(23)

@@ -1,0 +1,119 @@
+"""Plan, its choices and the gate: what is shown, what is typed, what is refused."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+
+from tests.test_screens.stage import staged
+from tests.test_tui.fakes import two_clusters
+from tests.test_tui.worlds import bare, joining, of_world, pair
+
+
+async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
+    async with staged(two_clusters(tmp_path)) as stage:
+        await stage.press("4")
+        assert "A plan needs two clusters: press 1" in stage.text()
+        await stage.press("A", "g", "e")
+        assert stage.app.place == "plan" and "is off" in stage.line(23)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_steps_stand_in_order_with_what_they_need(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(of_world(tmp_path, bare()), size) as stage:
+        await stage.press("enter", "4")
+        text = stage.text()
+        assert "Join eks-tokyo and aks-east" in text and "0 irreversible" in text and "4 Plan◐" in text
+        order = [
+            text.index(name)
+            for name in ("open 8472/udp", "place one CA", "park aws-node", "install Cilium", "wait for private API")
+        ]
+        assert order == sorted(order)
+        assert "Plan is complete." in stage.line(-2)
+
+
+async def test_a_healthy_mesh_leaves_nothing_to_do(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, pair())) as stage:
+        await stage.press("enter", "4")
+        assert "Nothing to do: every step is already so." in stage.text()
+        await stage.press("A")
+        assert "A is off: nothing to do" in stage.line(23)
+
+
+async def test_the_step_under_the_cursor_shows_its_command_and_copies_it(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        while "helm upgrade --install" not in stage.text():
+            await stage.press("down")
+        assert "install Cilium" in next(row for row in stage.text().split("\n") if row.startswith("▸"))
+        await stage.press("c")
+        assert stage.app.clipboard.startswith("helm upgrade --install cilium") and "copied" in stage.line(23)
+        await stage.press("enter")
+        assert "+ cluster.name" in stage.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+async def test_the_gate_asks_for_names_and_only_names_open_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    ports = joining(tmp_path)
+    async with staged(ports, size) as stage:
+        await stage.press("enter", "4", "A")
+        text = stage.text()
+        assert "Type the cluster name to allow this:  eks-tokyo" in text and "disruptive" in text
+        assert "Nothing has been changed. Escape cancels." in text
+        await stage.press("tab", "tab", "tab", "enter")
+        assert "name not complete" in stage.line(-2) and "Apply plan" in stage.text()
+        await stage.press("tab", *"eks-tokyo", "tab", *"aks-east")
+        assert "[ Apply ]" in stage.text()
+        await stage.press("escape")
+        assert "Apply plan" not in stage.text() and stage.app.session.run is None
+
+
+async def test_a_pasted_name_is_refused(tmp_path: Path) -> None:
+    async with staged(joining(tmp_path)) as stage:
+        await stage.press("enter", "4", "A")
+        field = stage.app.screen.query_one("#name-0")
+        field.post_message(Paste("eks-tokyo"))
+        await stage.settle()
+        assert "type it" in stage.line(-2) and getattr(field, "value", None) == ""
+
+
+async def test_an_edited_choice_is_judged_while_it_is_typed_and_changes_the_plan(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4", "g")
+        assert "Choices of the plan" in stage.line(3)
+        while not next(row for row in stage.text().split("\n") if row.startswith("▸")).startswith("▸pods of aks-east"):
+            await stage.press("down")
+        await stage.press("enter", *["backspace"] * 20, *"192.168.0.0/16")
+        await stage.until("✗ CM03")
+        await stage.press(*["backspace"] * 20, *"nonsense")
+        assert "not a valid value" in stage.text()
+        await stage.press("enter")
+        assert "pods of aks-east" in stage.text() and stage.app.session.edits == {}
+        await stage.press(*["backspace"] * 20, *"10.99.0.0/16")
+        await stage.until("✓ no check objects")
+        await stage.press("enter")
+        assert stage.app.session.edits == {"pods.aks-east": "10.99.0.0/16"} and "edited" in stage.text()
+        await stage.press("q")
+        assert "10.99.0.0/16" in stage.text() and any("* " in row[:6] for row in stage.text().split("\n"))
+        await stage.press("g", "backspace")
+        assert "this choice was not edited" in stage.line(23)
+
+
+def syntax_error(script: Path) -> str:
+    """What a shell objects to in a script."""
+    return subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, check=False).stderr
+
+
+async def test_the_plan_is_exported_as_a_script_that_a_shell_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4", "e", "tab", "tab", "tab", "tab", "enter")
+        script = tmp_path / "meshwright-plan.sh"
+        assert script.is_file() and script.stat().st_mode & 0o777 == 0o600
+        assert syntax_error(script) == ""
+        assert "helm upgrade --install" in script.read_text()
+        await stage.press("e", "tab", "tab", "tab", "tab", "enter")
+        assert (tmp_path / "meshwright-plan-2.sh").is_file()

@@ -1,0 +1,64 @@
+"""Before the first frame and after the last: options settled, signs and driver chosen, a fatal mistake told."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mesh.ports import Ports
+from tui.copy import write_private
+from tui.options import Options
+from tui.present import crash
+
+
+def settled(ports: Ports, options: Options) -> Options:
+    """The call's clusters as contexts. Raises ``UsageError`` for one that does not exist or is ambiguous."""
+    if not options.contexts and not options.clusters:
+        return options
+    from tui.cli.choose import chosen
+
+    named = Namespace(cluster=list(options.clusters), context=list(options.contexts))
+    return replace(options, chosen=chosen(named, ports.contexts.list(), everything=False))
+
+
+def driver() -> Any:
+    """Textual's choice, but on a terminal one that paints on stdout."""
+    if not sys.platform.startswith(("linux", "darwin")) or os.environ.get("TEXTUAL_DRIVER"):
+        return None
+    from tui.terminal import TerminalDriver
+
+    return TerminalDriver
+
+
+def wants_ascii(options: Options, environment: Mapping[str, str]) -> bool:
+    """Whether the call, the locale or the terminal asks for ASCII signs."""
+    if options.ascii is not None:
+        return options.ascii
+    told = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    _, dot, codeset = told.partition(".")
+    other = bool(dot) and codeset.partition("@")[0].lower().replace("-", "") != "utf8"
+    return other or environment.get("TERM") == "linux"
+
+
+def version_words() -> str:
+    """The installed version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("meshwright")
+    except PackageNotFoundError:
+        return "unreleased"
+
+
+def say_fatal(found: crash.Failure, folder: Path, place: str, run: int) -> None:
+    """Keep a report and say on stderr what happened; ``run`` is the number of the run that is open, 0 for none."""
+    try:
+        text = crash.report(found, version_words(), place)
+        path = str(write_private(folder, f"crash-{found.reference[2:6]}", ".txt", text))
+    except OSError:
+        path = ""
+    told = f"run {run} is kept in its journal; nothing is half-written here" if run else ""
+    sys.stderr.write("\n".join(crash.fatal_lines(found, told, path)) + "\n")
