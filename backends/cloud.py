@@ -9,7 +9,7 @@ from mesh import catalogue as fact
 from mesh.facts import FactName, FactStore, Known, Origin, Reason
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import ContextRef, Provider, Right
-from mesh.model.kubernetes import Node
+from mesh.model.kubernetes import Node, provider_of
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, LoadBalancer, VpnConnection
 from mesh.reading import Cached, Collected, Cost, NotRead, Scope
 from mesh.subject import OfCluster
@@ -82,15 +82,6 @@ class CloudReaders:
         """The nodes a cluster's reader was last made for."""
         known = self._readers.get(key)
         return known[0] if known else ()
-
-
-def provider_of(ref: ContextRef, nodes: tuple[Node, ...]) -> Provider:
-    """The nodes' provider ids decide; without nodes the context's names do (cloud-network §1.1)."""
-    schemes = {node.provider_id.partition(":")[0] for node in nodes if node.provider_id}
-    known = {"aws": Provider.EKS, "azure": Provider.AKS, "gce": Provider.GKE, "kind": Provider.KIND}
-    if len(schemes) == 1:
-        return known.get(schemes.pop(), Provider.OTHER)
-    return ref.provider
 
 
 class CloudCollector:

@@ -11,7 +11,7 @@ from backends.bundle import Bundle, open_bundle
 from backends.cilium.agents import Agents
 from backends.cilium.installation import Installation
 from backends.cilium.meshapi import MeshApi
-from backends.cloud import CloudReaders, Once, cloud_collectors, provider_of
+from backends.cloud import CloudReaders, Once, cloud_collectors
 from backends.contexts import Contexts, RecordedContexts
 from backends.credentials.plugin import Credentials
 from backends.gather import ClusterGatherer, SnapshotGatherer
@@ -30,6 +30,7 @@ from backends.store import FileStore
 from mesh import ports
 from mesh.errors import Refused, UsageError
 from mesh.model.context import ContextRef, Provider
+from mesh.model.kubernetes import provider_of
 from mesh.plan import Plan
 from mesh.ports import CaMaterial, CloudGateway, ClusterGateway
 from mesh.reading import ClusterReader, Collector

@@ -13,6 +13,7 @@ from mesh.facts import FactStore
 from mesh.goal import ClusterGoal, Exposure, Goal
 from mesh.model.cilium import CiliumSettings
 from mesh.model.context import Provider
+from mesh.model.kubernetes import provider_of
 from mesh.releases import TESTED, parts, propose, supported_lines
 from mesh.subject import OfCluster
 
@@ -267,10 +268,15 @@ def _exposure(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str
         server = store.value(fact.MESH_API, OfCluster(cluster))
         if server and server.service_type == "NodePort":
             return Exposure.NODE_PORT, f"from {cluster}"
-    contexts = [store.value(fact.CONTEXT, OfCluster(cluster)) for cluster in clusters]
-    if any(ref and ref.provider in (Provider.KIND, Provider.OTHER) for ref in contexts):
+    if any(_provider(store, cluster) in (Provider.KIND, Provider.OTHER) for cluster in clusters):
         return Exposure.NODE_PORT, "default"
     return Exposure.INTERNAL_LB, "default"
+
+
+def _provider(store: FactStore, cluster: str) -> Provider | None:
+    """Whose load balancers the cluster has: as its nodes say, else as its context looks; None if neither is known."""
+    ref = store.value(fact.CONTEXT, OfCluster(cluster))
+    return provider_of(ref, store.value(fact.NODES, OfCluster(cluster)) or ()) if ref else None
 
 
 def _with_node_ports(members: Sequence[ClusterGoal], edits: Mapping[str, str]) -> list[ClusterGoal]:

@@ -12,7 +12,7 @@ from mesh.addresses import is_private
 from mesh.checks import ALL_CHECKS
 from mesh.engine import evaluate
 from mesh.explain import message
-from mesh.facts import FactName, FactStore, Known, V
+from mesh.facts import FactName, FactStore, Known, Unknown, V
 from mesh.finding import State
 from mesh.model.kubernetes import Pod, Workload
 from mesh.model.network import FirewallRule
@@ -162,10 +162,22 @@ def _api_address(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, An
     results: list[Told] = []
     for cluster in clusters:
         addresses = api_addresses(store, cluster)
-        results.append(
-            (bool(addresses), f"{cluster} {', '.join(addresses)}" if addresses else f"{cluster} has no address yet")
-        )
+        if addresses:
+            results.append((True, f"{cluster} {', '.join(addresses)}"))
+        else:
+            results.append(_no_address(store, cluster))
     return _all(results, "; ".join(text for _, text in results))
+
+
+def _no_address(store: FactStore, cluster: str) -> Told:
+    """A host name is there and its addresses are its cloud's to tell, or the load balancer is not there yet."""
+    server = store.value(fact.MESH_API, OfCluster(cluster))
+    balancer = store.get(fact.LOAD_BALANCER, OfCluster(cluster))
+    if server and server.ingress_hostnames and isinstance(balancer, Unknown):
+        lift = f": {balancer.lift}" if balancer.lift else ""
+        host = server.ingress_hostnames[0]
+        return None, f"{cluster} has {host}, whose addresses its cloud does not tell ({balancer.reason}){lift}"
+    return False, f"{cluster} has no address yet"
 
 
 def api_addresses(store: FactStore, cluster: str) -> tuple[str, ...]:

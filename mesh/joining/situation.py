@@ -6,6 +6,7 @@ from mesh.finding import Command, Finding
 from mesh.goal import ClusterGoal, Goal
 from mesh.model.cilium import CiliumSettings
 from mesh.model.context import ContextRef, Provider
+from mesh.model.kubernetes import provider_of
 from mesh.subject import OfCluster
 
 CHART_REPOSITORY = "https://helm.cilium.io/"
@@ -37,9 +38,10 @@ class Situation:
         return self.store.value(fact.CONTEXT, OfCluster(cluster)) or ContextRef(cluster, cluster, "")
 
     def provider(self, cluster: str) -> Provider:
-        """The provider: as its cloud says, else as the context looks."""
+        """The provider: as its cloud says, else as its nodes say, else as the context looks."""
         identity = self.store.value(fact.CLOUD, OfCluster(cluster))
-        return identity.provider if identity else self.context(cluster).provider
+        nodes = self.store.value(fact.NODES, OfCluster(cluster)) or ()
+        return identity.provider if identity else provider_of(self.context(cluster), nodes)
 
     def settings(self, cluster: str) -> CiliumSettings | None:
         """Cilium's settings in force, if known."""

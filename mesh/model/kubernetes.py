@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from mesh.model.context import ContextRef, Provider
+
 
 class Node(Struct, frozen=True, order=True):
     """A node; ``provider_id`` as in ``spec.providerID``, addresses by type in ``status.addresses``."""
@@ -23,6 +25,15 @@ class Node(Struct, frozen=True, order=True):
     pool: str = ""
     labels: dict[str, str] = {}
     taints: tuple[str, ...] = ()
+
+
+def provider_of(ref: ContextRef, nodes: tuple[Node, ...]) -> Provider:
+    """The nodes' provider ids decide; without nodes the context's names do (cloud-network §1.1)."""
+    schemes = {node.provider_id.partition(":")[0] for node in nodes if node.provider_id}
+    known = {"aws": Provider.EKS, "azure": Provider.AKS, "gce": Provider.GKE, "kind": Provider.KIND}
+    if len(schemes) == 1:
+        return known.get(schemes.pop(), Provider.OTHER)
+    return ref.provider
 
 
 class Pod(Struct, frozen=True, order=True, gc=False):
