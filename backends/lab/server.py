@@ -48,8 +48,9 @@ class Lab:
         if getattr(registry.scenario(scenario), "clouds", True):
             await _start_clouds(world)
         await registry.build(world, scenario)
-        for name in faults:
-            await registry.inject(world, name, {})
+        with _before_anybody_looks(world) if faults else contextlib.nullcontext():
+            for name in faults:
+                await registry.inject(world, name, {})
         self.servers = [ApiServer(cluster) for cluster in world.clusters.values()]
         await asyncio.gather(self.control.start(), *(server.start() for server in self.servers))
         world.start()
@@ -91,6 +92,15 @@ class Lab:
             "pid": os.getpid(),
             "env": env,
         }
+
+
+def _before_anybody_looks(world: World) -> contextlib.AbstractContextManager[None]:
+    """What happens in the block happened a while ago: its consequences are there when the lab is ready."""
+    if world.simulation is None:
+        return contextlib.nullcontext()
+    from backends.lab.scenarios.living import beforehand
+
+    return beforehand(world)
 
 
 async def _start_clouds(world: World) -> None:

@@ -64,6 +64,10 @@ class _Track:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def note(self, now: float, outcome: Outcome) -> None:
+        while self.times and self.times[-1] > now:
+            # The clock was set back while the world was built.
+            self.times.pop()
+            self.outcomes.pop()
         if not self.outcomes or self.outcomes[-1] != outcome:
             self.times.append(now)
             self.outcomes.append(outcome)
@@ -92,7 +96,7 @@ class Health:
         signature = (self._readers.signature, self._readers.generation)
         if signature == self._signature:
             return NEVER
-        if now < self._noted_at + _EVERY:
+        if self._noted_at <= now < self._noted_at + _EVERY:
             return self._noted_at + _EVERY
         self._signature, self._noted_at = signature, now
         live = set()

@@ -1,11 +1,9 @@
 """Scenarios that are a joined pair with a fault in it."""
 
 from backends.lab.faults import FAULTS
+from backends.lab.scenarios.living import NOTICED
 from backends.lab.scenarios.worlds import pair
 from backends.lab.world import World
-
-_NOTICED = 600.0
-"""Lab seconds after which every probe has seen a break of the tunnel."""
 
 
 def vxlan_one_way(world: World) -> None:
@@ -14,6 +12,6 @@ def vxlan_one_way(world: World) -> None:
     def break_it() -> None:
         FAULTS["vxlan-one-way"].inject(world)
         world.faults.add("vxlan-one-way")
-        world.simulation.settle(_NOTICED)
+        world.simulation.settle(NOTICED)
 
     pair(world, afterwards=break_it)

@@ -13,6 +13,8 @@ from backends.lab.world import LabCluster, World
 
 DAY: Final = 86_400.0
 PATIENCE: Final = 900.0
+NOTICED: Final = 600.0
+"""Lab seconds after which every probe has seen a break and every rollout has ended or is stuck."""
 
 
 class Unsettled(ValueError):
@@ -31,6 +33,14 @@ def past(world: World, days: float) -> Iterator[None]:
     if world.simulation is not None:
         world.simulation.step()
     clock.resume()
+
+
+@contextmanager
+def beforehand(world: World, seconds: float = NOTICED) -> Iterator[None]:
+    """What is changed in the block was changed ``seconds`` ago, and everything that notices has done so."""
+    with past(world, seconds / DAY):
+        yield
+        world.simulation.settle(seconds)
 
 
 def populate(world: World) -> Simulation:

@@ -132,6 +132,8 @@ class Link:
 
     def _connect(self, around: Surroundings, now: float, changed: bool) -> tuple[float, bool]:
         # Nothing comes of trying again before something changed, but for certificates whose time comes.
+        if changed and self.tried_at > now:
+            self.tried_at = self.next_try = now
         if changed:
             self.next_try = min(self.next_try, self.tried_at + RETRY)
         if now < self.next_try:
