@@ -101,7 +101,7 @@ class Clusters(Framed):
     def _rested(self) -> None:
         ref = self.ref
         if ref is not None:
-            self.app.director.peek(ref.key)
+            self.app.director.contexts.peek(ref.key)
 
     @on(RowList.Opened)
     def _opened(self) -> None:
@@ -117,7 +117,7 @@ class Clusters(Framed):
         """Choose the context, or let go of it."""
         ref = self.ref
         if ref is not None:
-            self.app.director.choose(ref.key)
+            self.app.director.contexts.choose(ref.key)
 
     def key_open(self) -> None:
         """Read facts; one cluster alone only when asked twice; an unfinished run is opened."""
@@ -173,8 +173,8 @@ class Clusters(Framed):
 
     def key_refresh(self) -> None:
         """Look at every context again."""
-        self.app.director.list_contexts()
-        self.app.director.peek_all()
+        self.app.director.contexts.list()
+        self.app.director.contexts.peek_all()
         self.tell("looking at every context again")
 
     def key_copy(self) -> None:

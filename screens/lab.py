@@ -85,7 +85,7 @@ class LabStart(Framed):
         """Start it and go to its contexts."""
         key = self.query_one("#list", RowList).cursor
         if key:
-            self.app.director.start_lab(key, self.seed)
+            self.app.director.contexts.start_lab(key, self.seed)
             self.app.pop_screen()
             self.app.go("clusters")
 

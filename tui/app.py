@@ -267,7 +267,7 @@ class MeshwrightApp(App[int], inherit_bindings=False):
             code = self.ports.contexts.sign_in(ref)
         if code:
             self.tell(f"the login command ended with {code}; {ref.key} is looked at again")
-        self.director.peek(ref.key, again=True)
+        self.director.contexts.peek(ref.key, again=True)
 
     def watch_theme(self, theme: str) -> None:
         """Remember the user's choice."""

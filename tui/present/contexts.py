@@ -28,7 +28,8 @@ def rows(session: Session, width: int, signs: Signs, find: str = "", home: str =
     """Files with their contexts; a file that could not be used says why."""
     listed = session.contexts
     if listed is None:
-        return [Row("", (line(("  reading kubeconfig files", "muted")),))]
+        told = f"starting lab {session.lab}" if session.lab_state == "starting" else "reading kubeconfig files"
+        return [Row("", (line((f"  {signs.running} {told}", "muted")),))]
     if not listed.contexts and not listed.problems:
         return _none(session, width, home)
     made = [heading(width, signs)]

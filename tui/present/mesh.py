@@ -230,6 +230,15 @@ def narrow_lines(session: Session, width: int, signs: Signs) -> list[Line]:
     return made
 
 
+def health_lags(picture: MeshPicture) -> bool:
+    """Whether nothing but what cilium-health says, which is minutes late, keeps a link from being well."""
+    bad = (Health.DEGRADED, Health.DOWN)
+    others = [
+        plane for link in picture.links for plane in (link.control_ab, link.control_ba, link.open_ab, link.open_ba)
+    ]
+    return any(link.round_trip.health in bad for link in picture.links) and not any(p.health in bad for p in others)
+
+
 def status(session: Session) -> str:
     """What the picture says in one sentence."""
     judged = session.judged
@@ -237,6 +246,9 @@ def status(session: Session) -> str:
         return ""
     links = judged.picture.links
     sick = [link for link in links if link.health in (Health.DEGRADED, Health.DOWN)]
+    if sick and session.run is not None and session.run.state == "done" and health_lags(judged.picture):
+        told = sick[0].round_trip.text
+        return f"{sick[0].a} ⇄ {sick[0].b}: {told}; cilium-health is minutes late, it is read again."
     if sick:
         return f"{sick[0].a} ⇄ {sick[0].b} is {sick[0].health.value}. Tab jumps to the next sick thing."
     unknown = sum(link.health is Health.UNKNOWN for link in links)

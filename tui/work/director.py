@@ -14,9 +14,9 @@ from mesh.ports import Ports
 from tui.bridge import Bridge
 from tui.messages import JobCancelled, JobDone, JobFailed
 from tui.options import Options
-from tui.present import contexts as contexts_words
 from tui.present.choices import objections
 from tui.session import Gathering, Preview, Session, announcement, on_events
+from tui.work.contexts import ContextDesk
 from tui.work.judge import Judgement, judge
 from tui.work.running import RunDesk, really_there, who
 
@@ -51,10 +51,10 @@ class Director:
         self.bridge = bridge
         self._again = False
         self._judged_in = 0.0
-        self._chosen_once = False
         self._before_edit: Plan | None = None
         self.changed_steps: frozenset[str] = frozenset()
         self._retry: dict[str, Any] = {}
+        self.contexts = ContextDesk(self)
         self.runs = RunDesk(self)
 
     @property
@@ -77,123 +77,9 @@ class Director:
             now=self.ports.clock.now(),
         )
         if self.options.demo and self.options.scenario:
-            self.start_lab(self.options.scenario)
+            self.contexts.start_lab(self.options.scenario)
         elif not self.options.demo:
-            self.list_contexts()
-
-    def start_lab(self, scenario: str, seed: int | None = None) -> None:
-        """Start a lab and then list its contexts."""
-        lab = self.ports.lab
-        if lab is None:
-            self.stage.tell("This build has no lab: pip install 'meshwright[lab]'.")
-            return
-        options = self.options
-        self.forget()
-        self.update(lab=scenario, lab_state="starting", simulated=True, contexts=None)
-
-        async def work() -> None:
-            if lab.running:
-                await lab.stop()
-            wanted = options.seed if seed is None else seed
-            await lab.start(scenario, options.faults, speed=options.speed, seed=wanted)
-
-        self.submit("lab", f"starting lab {scenario}", work)
-
-    def forget(self) -> None:
-        """Nothing is known of any cluster."""
-        for job in ("gather", "judge"):
-            self.bridge.cancel(job)
-        self._chosen_once = False
-        kept = self.session
-        self.stage.show_session(
-            Session(
-                lab=kept.lab,
-                lab_state=kept.lab_state,
-                simulated=kept.simulated,
-                scenarios=kept.scenarios,
-                collectors=kept.collectors,
-                now=kept.now,
-            )
-        )
-
-    def list_contexts(self) -> None:
-        """Read the kubeconfig files."""
-
-        async def work() -> Any:
-            from mesh.journal import latest_unfinished
-
-            return self.ports.contexts.list(), latest_unfinished(self.ports.store)
-
-        self.submit("contexts", "reading kubeconfig files", work)
-
-    def _on_contexts(self, result: Any) -> None:
-        listed, unfinished = result
-        listed = self._renamed(listed)
-        known = {f"{ref.context}@{ref.file}" for ref in listed.contexts}
-        if unfinished is not None and not set(unfinished.contexts.values()) <= known:
-            unfinished = None
-        self.update(contexts=listed, unfinished=unfinished)
-        if not self._chosen_once:
-            self._chosen_once = True
-            self.update(chosen=self._first_choice())
-        for key in self.session.chosen:
-            self.peek(key)
-
-    def _renamed(self, listed: ContextList) -> ContextList:
-        """Contexts that the call named have the names it gave them."""
-        named = {(ref.context, ref.file): ref for ref in self.options.chosen}
-        refs = tuple(named.get((ref.context, ref.file), ref) for ref in listed.contexts)
-        return ContextList(refs, listed.problems, listed.searched)
-
-    def _first_choice(self) -> tuple[str, ...]:
-        """What was named in the call, else every context of a lab, else what was chosen last time."""
-        refs = self.session.refs
-        if self.options.chosen:
-            return tuple(ref.key for ref in refs if ref in self.options.chosen)
-        if self.session.simulated:
-            return tuple(ref.key for ref in refs)
-        last = self.ports.store.get("chosen") or []
-        return tuple(ref.key for ref in refs if f"{ref.context}@{ref.file}" in last)
-
-    def peek(self, key: str, *, again: bool = False) -> None:
-        """Look at a context once, or again."""
-        ref = self.session.ref(key)
-        if ref is None or (not again and (key in self.session.peeks or key in self.session.peeking)):
-            return
-        self.update(peeking=self.session.peeking | {key})
-        self.submit(f"peek:{key}", f"looking at {key}", lambda: self.ports.contexts.peek(ref))
-
-    def peek_all(self) -> None:
-        """Look at every context again."""
-        for ref in self.session.refs:
-            self.peek(ref.key, again=True)
-
-    def _on_peek(self, key: str, peek: ContextPeek) -> None:
-        before = self.session.peeks.get(key)
-        self.update(peeks={**self.session.peeks, key: peek}, peeking=self.session.peeking - {key})
-        for twin, other in self.session.twins.items():
-            if twin in self.session.chosen:
-                self.update(chosen=tuple(item for item in self.session.chosen if item != twin))
-                self.stage.tell(f"{twin} is the same cluster as {other}.")
-        if before is not None and before.access is not peek.access:
-            self.stage.tell(f"{key} is {peek.access.value}")
-
-    def choose(self, key: str) -> None:
-        """Choose a context or let go of it; says why it cannot be chosen."""
-        session = self.session
-        if key in session.chosen:
-            chosen = tuple(item for item in session.chosen if item != key)
-        else:
-            why = contexts_words.why_not_chosen(session, key)
-            if why:
-                self.stage.tell(why)
-                return
-            chosen = tuple(ref.key for ref in session.refs if ref.key in (*session.chosen, key))
-        self.update(chosen=chosen, edits={})
-        self.ports.store.put("chosen", [f"{ref.context}@{ref.file}" for ref in self.session.chosen_refs])
-        self.stage.tell(contexts_words.status(self.session))
-        if key in chosen:
-            self.peek(key)
+            self.contexts.list()
 
     def read(self, clusters: tuple[str, ...] = ()) -> None:
         """Read the facts of the chosen clusters; of some of them only, what is known of the others is kept."""
@@ -264,6 +150,8 @@ class Director:
         self.update(judged=judged, judging=False, run=run)
         if self._again:
             self.rejudge()
+        else:
+            self.runs.settle()
 
     def edit(self, field: str, text: str | None) -> None:
         """Change a choice of the plan, or with None back to its default; the plan is made again."""
@@ -314,17 +202,19 @@ class Director:
         match kind:
             case "lab":
                 self.update(lab_state="running")
-                self.list_contexts()
+                self.contexts.list()
             case "contexts":
-                self._on_contexts(message.result)
+                self.contexts.listed(message.result)
             case "peek":
-                self._on_peek(name, message.result)
+                self.contexts.peeked(name, message.result)
             case "gather":
                 self._on_gathered(message.result)
             case "judge":
                 self._on_judged(message.result)
             case "preview":
                 self.update(preview=message.result)
+            case "settle":
+                self.runs.settled(message.result)
             case "run":
                 self.runs.ended(message.result)
 

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mesh import catalogue
 from mesh.facts import FactStore
 from mesh.plan import Plan, Step
-from tui.present import setup
+from tui.present import mesh, setup
 from tui.session import RunView, Session, resumed
+from tui.work.contexts import label
 
 if TYPE_CHECKING:
     from tui.work.director import Director
+# cilium-health needs 42 to 135 s to notice a change; asked again that often, for that long (seconds).
+PAUSE, PATIENCE = 10.0, 300.0
 
 R = TypeVar("R", Plan, Step)
 
@@ -21,6 +25,7 @@ class RunDesk:
     def __init__(self, director: "Director") -> None:
         self.director = director
         self._control: Any = None
+        self._ended = 0.0
 
     def apply(self) -> None:
         """Carry out the plan that was confirmed."""
@@ -68,9 +73,8 @@ class RunDesk:
         record = self.director.session.unfinished
         if record is None:
             return
-        keys = tuple(
-            ref.key for ref in self.director.session.refs if f"{ref.context}@{ref.file}" in record.contexts.values()
-        )
+        chosen = [ref for ref in self.director.session.refs if label(ref) in record.contexts.values()]
+        keys = tuple(ref.key for ref in chosen)
         self.director.update(run=resumed(record), chosen=keys)
         self.director.read()
 
@@ -107,8 +111,37 @@ class RunDesk:
             )
         )
         self._control = None
+        self._ended = self.director.ports.clock.now()
         self.director.stage.tell(setup.end_words(self.director.session))
         self.director.read()
+
+    def settle(self) -> None:
+        """After a join read the agents' health again while it still lags: it does so by minutes."""
+        director, session = self.director, self.director.session
+        if session.run is None or session.run.state != "done" or session.judged is None or session.gathering.running:
+            return
+        now = director.ports.clock.now()
+        if (
+            not mesh.health_lags(session.judged.picture)
+            or now - self._ended > PATIENCE
+            or director.bridge.running("settle")
+        ):
+            return
+
+        async def work() -> FactStore:
+            await director.ports.clock.sleep(PAUSE)
+            names = (catalogue.HEALTH.name, catalogue.AGENTS.name)
+            return await director.ports.gatherer.gather(
+                session.chosen_refs, lambda _: None, only=names, base=director.session.store
+            )
+
+        director.submit("settle", "reading the agents' health again", work)
+
+    def settled(self, store: FactStore) -> None:
+        """The agents were asked again."""
+        gathering = replace(self.director.session.gathering, ended=self.director.ports.clock.now())
+        self.director.update(store=store, gathering=gathering)
+        self.director.rejudge()
 
     def failed(self, text: str) -> None:
         """The run raised: before its first step it was refused, later it failed."""
@@ -124,7 +157,6 @@ class RunDesk:
 
 def who(session: Session) -> tuple[str, ...]:
     """As whom each cluster is written to."""
-    from mesh import catalogue
     from mesh.subject import OfCluster
 
     told = []
