@@ -192,6 +192,12 @@ def other_ca(world: World) -> None:
     world.change(fact.CERTIFICATES, A, ca=own, trusted=(own,), leaves=leaves)
 
 
+def trusted_ends(world: World) -> None:
+    """A CA in the bundle of EKS has ended."""
+    own, other = world.get(fact.CERTIFICATES, T).trusted
+    world.change(fact.CERTIFICATES, T, trusted=(own, msgspec.structs.replace(other, not_after=NOW - DAY)))
+
+
 def services(cluster: str, *items: Service) -> Change:
     """The Services of a cluster."""
     return put("services", cluster, items)

@@ -18,11 +18,13 @@ from tests.test_mesh.changes import (
     both,
     closed_outbound,
     denied_by_nsg,
+    leaf,
     pods,
     unknown_to_gateway,
     without_balancer_rule,
     without_rule,
 )
+from tests.test_mesh.members import NOW
 from tests.test_mesh.worlds import SHAPES, World
 
 
@@ -148,6 +150,15 @@ def test_a_proposed_pool_is_free_and_planned_pools_are_edited() -> None:
     pods(A, "10.224.8.0/21")(running)
     (command,) = judge(running, "CM0321")[OfCluster(A)].fixes[0].commands
     assert command.argv[-1] == "ipam.operator.clusterPoolIPv4PodCIDRList={10.121.0.0/16}"
+
+
+@pytest.mark.parametrize(("method", "schedule", "verb"), [("cronJob", "0 0 1 */4 *", "create"), ("helm", "", "get")])
+def test_certificates_are_issued_again_the_way_they_were_made(method: str, schedule: str, verb: str) -> None:
+    world = SHAPES["connected"]()
+    leaf(not_after=NOW - 1)(world)
+    world.change(fact.CERTIFICATES, T, method=method, renewal_schedule=schedule)
+    issue, restart = judge(world, "CM0610")[OfCluster(T)].fixes[0].commands
+    assert issue.argv[5] == verb and restart.argv[5:7] == ("rollout", "restart")
 
 
 def test_remedies_are_no_evidence() -> None:
