@@ -103,7 +103,7 @@ async def _listen(session: ApiSession, path: str, namespace: str, heard: _Heard)
 
 
 def _refused(status: int, words: str, namespace: str) -> NotRead:
-    right = f"create pods/exec in {namespace}"
+    right = f"create and get pods/exec in {namespace}"
     if status == 401:
         return NotRead(Reason.EXPIRED, "the API server did not accept the credentials (401)")
     if status == 403:

@@ -25,7 +25,8 @@ READ: Final[tuple[Right, ...]] = (
 )
 # Both hold or open private keys, so a cautious administrator may leave them out: what they show is then unknown.
 SECRETS: Final[tuple[Right, ...]] = (kinds.SECRETS.right("get", SYSTEM), kinds.SECRETS.right("list", SYSTEM))
-EXEC: Final[tuple[Right, ...]] = (Right("create", "pods/exec", "", SYSTEM),)
+# An API server before 1.35 asks for ``get`` where the connection is a WebSocket, a newer one also for ``create``.
+EXEC: Final[tuple[Right, ...]] = (Right("create", "pods/exec", "", SYSTEM), Right("get", "pods/exec", "", SYSTEM))
 CHECK: Final[tuple[Right, ...]] = (*READ, *SECRETS, *EXEC)
 
 _LEASES: Final = "coordination.k8s.io"

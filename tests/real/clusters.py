@@ -140,7 +140,11 @@ def _fill(plane: ControlPlane, nodes: Sequence[Object], daemons: Sequence[Object
 
 
 def settled(plane: ControlPlane) -> bool:
-    """Whether the controllers did what they do with the first objects: accounts made, system pods running."""
+    """Whether the controllers did what they do with the first objects: accounts made, system pods running.
+
+    Raises ``Exited`` if a program of the cluster has ended.
+    """
+    plane.check()
     account, _ = plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
     _, pods = plane.request("GET", "/api/v1/namespaces/kube-system/pods")
     phases = [pod["status"].get("phase") for pod in pods["items"]]

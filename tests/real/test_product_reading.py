@@ -181,21 +181,156 @@ def test_a_join_of_clusters_without_a_cloud_login_is_private(fresh: FactStore) -
     assert values[AKS_KEY]["aksbyocni"] == {"enabled": True}
 
 
-# Each right that reading needs, and the facts that are unknown without it: these and no others.
+def bind(plane: ControlPlane, kubectl: Path, granted: Mapping[str, Sequence[Right]]) -> None:
+    """Real users with exactly these rights, by the roles that the product prints for them."""
+    text = "---\n".join(rights.roles(given, f"meshwright-{user}", user) for user, given in granted.items())
+    command = [str(kubectl), "--kubeconfig", str(plane.kubeconfig), "apply", "-f", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def contexts(plane: ControlPlane, users: Sequence[str], file: Path) -> Path:
+    """One kubeconfig with a context per user, named by the user."""
+    merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}
+    for user in users:
+        config = yaml.safe_load(plane.user(user).read_text())
+        merged["clusters"] = config["clusters"]
+        merged["users"].append({"name": user, "user": config["users"][0]["user"]})
+        context = {"cluster": config["clusters"][0]["name"], "user": user}
+        merged["contexts"].append({"name": user, "context": context})
+    file.write_text(yaml.safe_dump(merged))
+    return file
+
+
+CONFIG = {"cluster-name": "aks-2", "cluster-id": "2", "routing-mode": "tunnel", "cluster-pool-ipv4-cidr": "10.2.0.0/16"}
+SYSTEM = "/api/v1/namespaces/kube-system"
+DAEMON_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
+
+
+@pytest.fixture(scope="module")
+def cilium(two_clusters: Clusters) -> Iterator[ControlPlane]:
+    """The AKS cluster with agents that answer as a healthy one did, and their settings."""
+    plane = two_clusters[clusters.AKS]
+    agents = clusters.daemon_set("cilium", {"k8s-app": "cilium"}, "quay.io/cilium/cilium:v1.15.19")
+    agents["spec"]["template"]["spec"]["containers"][0]["name"] = "cilium-agent"
+    metadata = {"name": "cilium-config", "namespace": "kube-system"}
+    plane.create(f"{SYSTEM}/configmaps", {"metadata": metadata, "data": CONFIG})
+    plane.create(DAEMON_SETS, agents)
+    answer_as(plane, AGENTS / "1.15.19" / "healthy")
+
+    def running(wanted: int) -> bool:
+        _, pods = plane.request("GET", f"{SYSTEM}/pods?labelSelector=k8s-app%3Dcilium")
+        return [pod["status"].get("phase") for pod in pods["items"]] == ["Running"] * wanted
+
+    try:
+        wait_for(partial(running, 2), 30, "running agents", every=0.2)
+        yield plane
+    finally:
+        plane.request("DELETE", f"{DAEMON_SETS}/cilium")
+        plane.request("DELETE", f"{SYSTEM}/configmaps/cilium-config")
+        for program in ("cilium-dbg", "cilium-health"):
+            (plane.programs / program).unlink()
+        wait_for(partial(running, 0), 30, "the end of the agents", every=0.2)
+
+
+_INSTALLATION = (fact.SETTINGS, fact.CILIUM_VERSION, fact.HELM, fact.OWNER)
+_MESH = (fact.MESH_API, fact.PEERS, fact.CERTIFICATES)
+_WORKLOADS = (fact.WORKLOADS, *_INSTALLATION, *_MESH)
+_AGENTS = (fact.AGENTS, fact.HEALTH)
+# Each right of ``rights.CHECK`` and the facts of a Kubernetes 1.34 that are unknown without it: these and no others.
 LOST: Mapping[Right, Sequence[FactName[Any]]] = {
     kinds.NODES.right("list"): (fact.NODES,),
     kinds.NAMESPACES.right("get"): (fact.CLUSTER_UID,),
     kinds.NAMESPACES.right("list"): (fact.NAMESPACES,),
-    kinds.PODS.right("list"): (fact.PODS,),
+    kinds.PODS.right("list"): (fact.PODS, *_AGENTS),
     kinds.SERVICES.right("list"): (fact.SERVICES,),
     kinds.ENDPOINT_SLICES.right("list"): (fact.SERVICES,),
+    # Where Cilium is, and what release it is, is told by its workloads.
+    kinds.DAEMON_SETS.right("list"): _WORKLOADS,
+    kinds.DEPLOYMENTS.right("list", rights.SYSTEM): _WORKLOADS,
+    kinds.CILIUM_NODES.right("list"): (fact.CILIUM_NODES,),
+    kinds.CONFIG_MAPS.right("get", rights.SYSTEM): (fact.SETTINGS, fact.OWNER, fact.PEERS, fact.CERTIFICATES),
+    kinds.SERVICES.right("get", rights.SYSTEM): (fact.MESH_API,),
+    kinds.JOBS.right("list", rights.SYSTEM): (),
+    kinds.CRON_JOBS.right("list", rights.SYSTEM): (),
+    kinds.SECRETS.right("get", rights.SYSTEM): (fact.PEERS, fact.CERTIFICATES),
+    kinds.SECRETS.right("list", rights.SYSTEM): (fact.HELM,),
+    Right("create", "pods/exec", "", rights.SYSTEM): (),
+    Right("get", "pods/exec", "", rights.SYSTEM): _AGENTS,
 }
+WITHOUT = {f"without-{index}": right for index, right in enumerate(rights.CHECK)}
+_NO_CLUSTERS = {*CLOUD, fact.LOAD_BALANCER, fact.CONNECTION_GOAL, fact.NOW}
+OF_CLUSTER = [name for name in fact.FACTS.values() if name not in _NO_CLUSTERS]
 
 
-def bind(plane: ControlPlane, kubectl: Path, user: str, granted: Sequence[Right]) -> Path:
-    """A real user who has exactly these rights, by the roles that the product prints for them."""
-    text = rights.roles(granted, f"reads-{user}", user)
-    command = [str(kubectl), "--kubeconfig", str(plane.kubeconfig), "apply", "-f", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return plane.user(user)
+@pytest.fixture(scope="module")
+def users(cilium: ControlPlane, kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> FactStore:
+    """Facts of one cluster as users read it who have all rights of reading, those of a viewer, and all but one."""
+    granted: dict[str, Sequence[Right]] = {"reader": rights.CHECK, "viewer": rights.READ}
+    granted |= {user: [right for right in rights.CHECK if right != gone] for user, gone in WITHOUT.items()}
+    bind(cilium, kubectl, granted)
+    home = tmp_path_factory.mktemp("users")
+    with pytest.MonkeyPatch.context() as patch:
+        without_cloud(patch, home)
+        store, _ = read(contexts(cilium, list(granted), home / "kubeconfig"))
+    return store
+
+
+def lost(store: FactStore, user: str) -> dict[FactName[Any], Fact]:
+    """The facts that this user could not read."""
+    facts = {name: store.get(name, OfCluster(user)) for name in OF_CLUSTER}
+    return {name: found for name, found in facts.items() if isinstance(found, Unknown)}
+
+
+def test_the_roles_we_print_give_exactly_the_rights_that_they_name(users: FactStore) -> None:
+    for user, expected in (("reader", rights.CHECK), ("viewer", rights.READ)):
+        found: Rights = known(users, fact.RIGHTS, user)
+        assert (found.user, found.incomplete) == (user, False)
+        assert set(found.granted) == set(expected)
+        assert set(found.denied) == set(rights.APPLY) - set(expected)
+    assert rights.profile(known(users, fact.RIGHTS, "reader")) == "diagnoser"
+    assert rights.profile(known(users, fact.RIGHTS, "viewer")) == "viewer"
+
+
+def test_whoever_has_the_rights_of_reading_reads_everything(users: FactStore) -> None:
+    assert lost(users, "reader") == {}
+    assert known(users, fact.SETTINGS, "reader").cluster_name == "aks-2"
+
+
+def test_a_viewer_misses_secrets_and_agents_alone(users: FactStore) -> None:
+    assert set(lost(users, "viewer")) == {fact.HELM, fact.PEERS, fact.CERTIFICATES, *_AGENTS}
+
+
+@pytest.mark.parametrize("user", WITHOUT, ids=[str(right) for right in rights.CHECK])
+def test_without_one_right_its_facts_are_unknown_and_nothing_else(users: FactStore, user: str) -> None:
+    gone = WITHOUT[user]
+    assert known(users, fact.RIGHTS, user).denied[:1] == (gone,)
+    found = lost(users, user)
+    assert set(found) == set(LOST[gone])
+    for unknown in found.values():
+        assert isinstance(unknown, Unknown)
+        assert unknown.reason is Reason.FORBIDDEN
+        words = set(str(gone).replace(" in kube-system", "").split())
+        assert words <= set(unknown.lift.split()), unknown
+
+
+def test_agents_are_asked_by_exec_and_answer_as_recorded(users: FactStore, cilium: ControlPlane) -> None:
+    recorded = json.loads((AGENTS / "1.15.19" / "healthy" / "status.json").read_text())
+    (peer,) = recorded["cluster-mesh"]["clusters"]
+    statuses = known(users, fact.AGENTS, "reader")
+    _, nodes = cilium.request("GET", "/api/v1/nodes")
+    assert [status.node for status in statuses] == sorted(node["metadata"]["name"] for node in nodes["items"])
+    for status in statuses:
+        assert (status.error, status.healthy) == ("", True)
+        (remote,) = status.remotes
+        assert (remote.name, remote.ready, remote.cluster_id) == (peer["name"], True, peer["config"]["cluster-id"])
+    assert all(not health.error and health.peers for health in known(users, fact.HEALTH, "reader"))
+
+
+def test_what_may_not_be_read_is_judged_unknown(users: FactStore) -> None:
+    verdict = assess(users, ["viewer"])
+    assert by_state(verdict, State.ERROR) == set()
+    states = {finding.code: finding.state for finding in verdict.findings}
+    assert states["CM0102"] is State.UNKNOWN
+    needs_secrets = ("CM0206", "CM0608", "CM0610")
+    assert all(states.get(code) is not State.PASS for code in needs_secrets)

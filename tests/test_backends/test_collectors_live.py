@@ -215,7 +215,7 @@ async def test_denied_exec_loses_agents_and_says_the_right() -> None:
         store = await gathered(reader, Installation(), Agents())
         for name in (fact.AGENTS, fact.HEALTH):
             assert lost(store, name).reason is Reason.FORBIDDEN
-            assert lost(store, name).lift == "create pods/exec in kube-system"
+            assert lost(store, name).lift == "create and get pods/exec in kube-system"
 
 
 async def test_denied_secrets_lose_only_what_is_in_them() -> None:

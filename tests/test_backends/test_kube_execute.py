@@ -86,7 +86,7 @@ async def test_a_command_that_is_not_in_the_image(end: str, code: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason", "words"),
     [
-        (status(403, "pods is forbidden"), Reason.FORBIDDEN, "create pods/exec in kube-system"),
+        (status(403, "pods is forbidden"), Reason.FORBIDDEN, "create and get pods/exec in kube-system"),
         (status(401, "Unauthorized"), Reason.EXPIRED, "401"),
         (status(404, "pods not found"), Reason.UNREACHABLE, "no longer there"),
         (status(400, "container x is not valid"), Reason.INVALID, "400"),
