@@ -7,7 +7,7 @@ from backends.lab import topology
 from backends.lab.api.identity import Identity
 from backends.lab.scenarios import places
 from backends.lab.scenarios.living import at_rest, past, populate, settle
-from backends.lab.scenarios.meshes import Member, all_ready, install_release, join, values
+from backends.lab.scenarios.meshes import Member, all_ready, install_release, join, place_authority, values
 from backends.lab.scenarios.services import Offer, make_namespace, offer
 from backends.lab.world import World
 
@@ -68,8 +68,9 @@ def overlap(world: World) -> None:
         eks, aks = places.tokyo(world, addons=False), places.east(world)
         topology.vpn(world, eks, aks)
         populate(world)
-        for number, cluster in enumerate((eks, aks), start=1):
-            member = Member(cluster, number, TOKYO_PODS)
+        members = [Member(cluster, number, TOKYO_PODS) for number, cluster in enumerate((eks, aks), start=1)]
+        place_authority(members)
+        for member in members:
             install_release(world, member, NEW, values(member, mesh=False))
         settle(world, "Cilium", lambda: at_rest(eks) and at_rest(aks))
 
