@@ -21,7 +21,7 @@ class Pseudonyms:
 
     def __init__(self, key: bytes, names: Iterable[tuple[str, str]]) -> None:
         self._key = key
-        self._addresses: dict[str, str] = {}
+        self._addresses: dict[str, int] = {}
         self._names: dict[str, str] = {}
         numbers: dict[str, int] = {}
         for kind, name in names:
@@ -38,7 +38,19 @@ class Pseudonyms:
         text = _UUID.sub(lambda found: self._like_uuid(found[0]), text)
         text = _CLOUD_ID.sub(lambda found: found[1] + self._hex(found[2], len(found[2])), text)
         text = _ACCOUNT.sub(lambda found: str(int(self._hex(found[0], 12), 16) % 10**12).zfill(12), text)
-        return _ADDRESS.sub(lambda found: self._address(found[1]) + (found[2] or ""), text)
+        return _ADDRESS.sub(lambda found: self._range(found[1], found[2] or ""), text)
+
+    def _range(self, address: str, mask: str) -> str:
+        """An address, or a network whose host bits stay zero."""
+        try:
+            bits = int(IPv4Address(address))
+        except ValueError:
+            return address + mask
+        made = self._mapped(address, bits)
+        host = 32 - int(mask[1:]) if mask else 0
+        if 0 < host <= 32 and not bits & ((1 << host) - 1):
+            made = made >> host << host
+        return str(IPv4Address(made)) + mask
 
     def _hex(self, text: str, length: int) -> str:
         return hashlib.blake2b(text.encode(), key=self._key).hexdigest()[:length]
@@ -47,16 +59,12 @@ class Pseudonyms:
         digits = self._hex(text, 32)
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
-    def _address(self, text: str) -> str:
+    def _mapped(self, text: str, bits: int) -> int:
         """Prefix-preserving: two addresses with n bits in common keep n bits in common (as Crypto-PAn does)."""
         known = self._addresses.get(text)
         if known is not None:
             return known
-        try:
-            address = IPv4Address(text)
-        except ValueError:
-            return text
-        bits = int(address)
+        address = IPv4Address(bits)
         kept = next((net.prefixlen for net in _KEPT if address in net), 0)
         made = 0
         for place in range(32):
@@ -65,8 +73,5 @@ class Pseudonyms:
                 prefix = f"{place}:{bits >> (32 - place) if place else 0}"
                 bit ^= hashlib.blake2b(prefix.encode(), key=self._key, digest_size=1).digest()[0] & 1
             made = made << 1 | bit
-        # A network address stays one: its host bits are zero before and after.
-        zeros = (bits & -bits).bit_length() - 1 if bits else 32
-        made = made >> zeros << zeros if zeros < 32 else 0
-        self._addresses[text] = str(IPv4Address(made))
-        return self._addresses[text]
+        self._addresses[text] = made
+        return made
