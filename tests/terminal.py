@@ -153,6 +153,9 @@ class Terminal:
         os.close(self._master)
         self._master = -1
 
+    def _ended(self) -> bool:
+        return self.code is not None
+
     def _reap(self) -> None:
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -168,7 +171,7 @@ class Terminal:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
             until = time.monotonic() + 8.0
-            while self.code is None and time.monotonic() < until:
+            while not self._ended() and time.monotonic() < until:
                 if self._master >= 0:
                     self.read(0.05)
                 else:

@@ -11,8 +11,8 @@ from backends.lab.commands.flags import BadCommandLine, Flag, duration, first_wo
 from backends.lab.commands.helm.printing import calendar, full
 from backends.lab.commands.kube.kinds import KINDS, UnknownKind, kind_of
 from backends.lab.commands.kube.yamls import BadYaml, dump, load, load_all
-from backends.lab.commands.releases.merge import merge_patch
-from backends.lab.commands.releases.ready import share
+from backends.lab.commands.releases.objects.merge import merge_patch
+from backends.lab.commands.releases.objects.ready import share
 from backends.lab.commands.releases.record import time_text
 
 FLAGS = (
