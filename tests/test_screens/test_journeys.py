@@ -169,18 +169,3 @@ def test_j3_expired_login(tmp_path: Path) -> None:
         assert "3 Preconditions?" not in rail(terminal)
         terminal.send("q")
         assert terminal.wait_end() == 0
-
-
-@pytest.mark.timeout(200)
-def test_j5_two_contexts_one_cluster(tmp_path: Path) -> None:
-    with demo(tmp_path, "twins") as terminal:
-        terminal.wait_for("admin (1)", 60)
-        until_row(terminal, "admin (2)", "⊘ same", deadline=60)
-        cursor_to(terminal, "admin (2)")
-        terminal.send("space")
-        terminal.wait_for("admin (2) is admin (1): same kube-system UID")
-        terminal.wait_for("1 chosen")
-        terminal.send("enter")
-        terminal.wait_for("a mesh needs two; ⏎ again inspects one")
-        terminal.send("q")
-        assert terminal.wait_end() == 0
