@@ -22,6 +22,7 @@ from mesh.text import clean, clean_value
 Connect = Callable[[ContextRef], ClusterReader]
 _CLUSTERS_AT_ONCE: Final = 32
 _REDRAW_SECONDS: Final = 0.05
+_LASTING_SECONDS: Final = 3600.0
 _STATES: Final = {Reason.FORBIDDEN: "denied", Reason.EXPIRED: "expired", Reason.CANCELLED: "cancelled"}
 
 
@@ -61,7 +62,7 @@ class ClusterGatherer:
         return (base or FactStore()).put(found.items())
 
     def _chosen(self, only: Collection[str], known: Mapping[str, Fact]) -> list[Collector]:
-        """The named collectors with those whose facts they need and that are not known yet."""
+        """The named collectors with those whose facts they need: what is derived is no newer than what it is from."""
         if not only:
             return list(self._collectors)
         names = set(only)
@@ -72,8 +73,8 @@ class ClusterGatherer:
             if one.id in chosen:
                 continue
             chosen[one.id] = one
-            missing = {name.name for name in one.needs if not isinstance(known.get(name.name), Known)}
-            wanted += [other for other in self._collectors if missing & {name.name for name in other.provides}]
+            needed = {name.name for name in one.needs if not _lasting(name, known.get(name.name))}
+            wanted += [other for other in self._collectors if needed & {name.name for name in other.provides}]
         return [one for one in self._collectors if one.id in chosen]
 
 
@@ -237,6 +238,11 @@ def _facts_of(base: FactStore | None, cluster: str) -> dict[str, Fact]:
     subject = OfCluster(cluster)
     pairs = ((name, base.get(name, subject)) for name in fact.FACTS)
     return {name: value for name, value in pairs if not _never(value)}
+
+
+def _lasting(name: FactName[Any], value: Fact | None) -> bool:
+    """Whether a fact is known and of a kind that seldom changes, such as the version."""
+    return isinstance(value, Known) and (name.max_age is None or name.max_age >= _LASTING_SECONDS)
 
 
 def _never(value: Fact) -> bool:

@@ -250,20 +250,23 @@ def _rules_open(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, 
     results: list[Told] = []
     for wanted in args["rules"]:
         group = groups.get(wanted[0])
-        covered = group is not None and any(_covers(rule, wanted) for rule in group.rules)
+        covered = group is not None and all(
+            any(_covers(rule, wanted[:5], source) for rule in group.rules) for source in wanted[5:]
+        )
         results.append((covered, f"{wanted[0]} has no rule for {wanted[3]}/{wanted[2]}"))
     return _all(results, "open")
 
 
-def _covers(rule: FirewallRule, wanted: Sequence[Any]) -> bool:
-    _, direction, protocol, low, high, *sources = wanted
+def _covers(rule: FirewallRule, wanted: Sequence[Any], source: str) -> bool:
+    """Whether the rule lets one source in; clouds keep one rule for each of several sources."""
+    _, direction, protocol, low, high = wanted
     if not rule.allow or rule.direction != direction or rule.protocol not in (protocol, "*"):
         return False
     if protocol == "icmp":
         ports = rule.protocol == "*" or rule.from_port in (-1, low) or (rule.from_port, rule.to_port) == (0, 65535)
     else:
         ports = rule.protocol == "*" or (rule.from_port <= low and high <= rule.to_port)
-    return ports and all(any(_inside(source, have) for have in rule.sources) for source in sources)
+    return ports and any(_inside(source, have) for have in rule.sources)
 
 
 def _inside(inner: str, outer: str) -> bool:

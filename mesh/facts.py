@@ -123,6 +123,10 @@ class FactStore:
         """A new store with these facts added or replaced."""
         return FactStore({**self._facts, **dict(facts)})
 
+    def since(self, before: "FactStore") -> Iterator[tuple[FactKey, Fact]]:
+        """The facts that are not the ones of ``before``: what a reading that began with it has brought."""
+        return ((key, fact) for key, fact in self._facts.items() if before._facts.get(key) is not fact)
+
     def without(self, keys: Iterable[FactKey]) -> "FactStore":
         """A new store in which these facts were never collected."""
         gone = set(keys)

@@ -99,7 +99,7 @@ class Runner:
         Raises ``Refused`` before anything was changed: blockers, a plan that facts have moved under, another operator.
         """
         self._refuse_blocked()
-        self.store = await self._gather(())
+        await self._gather(())
         self._refuse_stale()
         writers = self.ports.armoury.arm(self.plan, self.refs)
         try:
@@ -143,11 +143,11 @@ class Runner:
             )
 
     async def _gather(self, only: Collection[str], clusters: Collection[str] = ()) -> FactStore:
+        """Read, and lay what was read over what steps side by side have read meanwhile."""
         refs = [ref for ref in self.refs if not clusters or ref.key in clusters]
-        return await self.ports.gatherer.gather(refs, self.emit, only=only, base=self.store)
-
-    async def _reread(self, only: Collection[str]) -> FactStore:
-        self.store = await self._gather(only)
+        before = self.store
+        after = await self.ports.gatherer.gather(refs, self.emit, only=only, base=before)
+        self.store = self.store.put(after.since(before))
         return self.store
 
     @contextlib.asynccontextmanager
@@ -243,7 +243,7 @@ class Runner:
         for index, effect in enumerate(step.effects):
             journal.intent(step.id, index, type(effect).__name__)
             output, clock = self._output(step.id), self.ports.clock
-            bench = Workbench(self.plan, writers, self._reread, output, clock, _together)
+            bench = Workbench(self.plan, writers, self._gather, output, clock, _together)
             journal.outcome(step.id, index, await carry_out(effect, bench))
         return await self._wait(step)
 
@@ -254,7 +254,7 @@ class Runner:
         return write
 
     async def _met(self, step: Step) -> bool:
-        self.store = await self._gather(facts_of(step.until), step.clusters)
+        await self._gather(facts_of(step.until), step.clusters)
         return all(holds(condition, self.store)[0] is True for condition in step.until)
 
     async def _wait(self, step: Step) -> str:
@@ -262,7 +262,7 @@ class Runner:
         until = self.ports.clock.now() + step.deadline
         said = ""
         while step.until:
-            self.store = await self._gather(facts_of(step.until), step.clusters)
+            await self._gather(facts_of(step.until), step.clusters)
             told = {condition.name: holds(condition, self.store) for condition in step.until}
             open_ = {name: text for name, (state, text) in told.items() if state is not True}
             if not open_:
@@ -283,7 +283,7 @@ class Runner:
     async def _why(self, step: Step) -> Finding | None:
         """The root cause on fresh facts: it, not the time-out, is the headline."""
         try:
-            self.store = await self._gather((), step.clusters)
+            await self._gather((), step.clusters)
         except Undetermined:
             return None
         return root_cause(self.store, self.plan.clusters, step)
