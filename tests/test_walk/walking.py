@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,15 +56,15 @@ class Done:
         return {state: number for state, number in self.report["summary"].items() if number}
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.1) -> T:
-    """Ask again until the answer is true; fails saying what did not come about."""
+def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.1, last: Any = "") -> T:
+    """Ask again until the answer is true; fails saying what did not come about, and the ``last`` things seen."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
+            raise AssertionError(f"not within {seconds:g} s: {what}; the last seen: {last[-3:]}")
         time.sleep(every)
 
 
@@ -170,47 +170,34 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.wait()
 
 
-@dataclass
-class Lab:
-    """A running lab and a folder of state for the calls that use it."""
+@contextlib.contextmanager
+def labs(*scenarios: str, speed: float = 60.0, module: str = "backends.lab.server") -> Iterator[list["Lab"]]:
+    """Labs in processes of their own for the time of the block, started and ended side by side.
 
-    env: dict[str, str]
-    contexts: tuple[str, ...]
-    ready: dict[str, Any]
-    pid: int
-    verdicts: list[Done] = field(default_factory=list)
-
-    def call(self, *argv: str, **more: str | None) -> Done:
-        """A call of the command line in this process that uses this lab."""
-        return call(*argv, env={**self.env, **more})
-
-    def check(self, *argv: str, **more: str | None) -> Done:
-        """``check -o json`` of all its contexts, in this process."""
-        return self.call("check", "-o", "json", *self.named(), *argv, **more)
-
-    def named(self) -> tuple[str, ...]:
-        """Its contexts as arguments."""
-        return tuple(word for context in self.contexts for word in ("--context", context))
-
-    @property
-    def control(self) -> LabControl:
-        """Its control."""
-        return LabControl.from_environment(self.env)
-
-    def tell(self, order: Callable[[LabControl], Coroutine[Any, Any, T]]) -> T:
-        """Ask its control for something and wait for the answer."""
-        return asyncio.run(order(self.control))
+    They end when their input closes; one that does not is ended by its id.
+    """
+    with contextlib.ExitStack() as stack:
+        started = [stack.enter_context(_started(scenario, speed, module)) for scenario in scenarios]
+        try:
+            yield [_ready(process, folder) for process, folder in started]
+        finally:
+            for process, _ in started:
+                process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
 
 
 @contextlib.contextmanager
-def lab(
-    scenario: str, *, speed: float = 60.0, module: str = "backends.lab.server", faults: Sequence[str] = ()
-) -> Iterator[Lab]:
-    """A lab in a process of its own for the time of the block; it ends when its input closes."""
+def lab(scenario: str, *, speed: float = 60.0, module: str = "backends.lab.server") -> Iterator["Lab"]:
+    """One lab for the time of the block."""
+    with labs(scenario, speed=speed, module=module) as (one,):
+        yield one
+
+
+@contextlib.contextmanager
+def _started(scenario: str, speed: float, module: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     argv = [sys.executable, "-m", module, "--scenario", scenario, "--speed", str(speed)]
-    with tempfile.TemporaryDirectory(prefix="walk-lab-") as name, (Path(name) / "err").open("w+b") as errors:
+    with tempfile.TemporaryDirectory(prefix="walk-lab-") as name, (Path(name) / "err").open("wb") as errors:
         process = subprocess.Popen(
-            [*argv, "--fault", ",".join(faults)],
+            argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -218,27 +205,57 @@ def lab(
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         try:
-            ready = _ready(process, Path(name) / "err")
-            env = {**ready["env"], "MESHWRIGHT_STATE_DIR": str(Path(name) / "state")}
-            yield Lab(env, tuple(ready["contexts"]), ready, process.pid)
+            yield process, Path(name)
         finally:
             assert process.stdin is not None and process.stdout is not None
             process.stdin.close()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                _end(process)
+            _end(process)
             process.stdout.close()
 
 
-def _ready(process: "subprocess.Popen[bytes]", errors: Path) -> dict[str, Any]:
+def _ready(process: "subprocess.Popen[bytes]", folder: Path) -> "Lab":
     assert process.stdout is not None
     if not select.select([process.stdout], [], [], _START_SECONDS)[0]:
-        raise AssertionError(f"the lab was not ready after {_START_SECONDS:g} s: {errors.read_text()}")
+        raise AssertionError(f"the lab was not ready after {_START_SECONDS:g} s: {(folder / 'err').read_text()}")
     line = process.stdout.readline()
-    assert line, f"the lab ended at its start: {errors.read_text()}"
-    ready: dict[str, Any] = json.loads(line)
-    return ready
+    assert line, f"the lab ended at its start: {(folder / 'err').read_text()}"
+    said: dict[str, Any] = json.loads(line)
+    env = {**said["env"], "MESHWRIGHT_STATE_DIR": str(folder / "state")}
+    return Lab(env, tuple(said["contexts"]), said, process.pid)
+
+
+@dataclass
+class Lab:
+    """A running lab, and a folder of state for the calls that use it."""
+
+    env: dict[str, str]
+    contexts: tuple[str, ...]
+    said: dict[str, Any]
+    pid: int
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Its contexts as arguments."""
+        return tuple(word for context in self.contexts for word in ("--context", context))
+
+    def call(self, *argv: str, **more: str | None) -> Done:
+        """A call of the command line in this process that uses this lab."""
+        return call(*argv, env={**self.env, **more})
+
+    def check(self, *argv: str, **more: str | None) -> Done:
+        """``check -o json`` of all its contexts, in this process."""
+        return self.call("check", "-o", "json", *self.named, *argv, **more)
+
+    def journal(self, run: int = 1) -> list[dict[str, Any]]:
+        """The records of a run's journal."""
+        path = Path(self.env["MESHWRIGHT_STATE_DIR"]) / "runs" / f"{run:04d}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def tell(self, order: Callable[[LabControl], Coroutine[Any, Any, T]]) -> T:
+        """Ask its control for something and wait for the answer."""
+        return asyncio.run(order(LabControl.from_environment(self.env)))
 
 
 def gone(pid: int) -> bool:
