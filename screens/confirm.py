@@ -66,8 +66,9 @@ class Confirm(Box[bool]):
         """The first field has the focus, else Cancel."""
         super().on_mount()
         for place, (word, told) in enumerate(self.words):
-            shown = cut(word, 40, self.signs)
-            self.query_one(f"#ask-{place}", Bar).show(line(told + "  ", (shown, "title")))
+            shown = cut(word, 30, self.signs)
+            said = told if self.app.size.width >= 60 else "Type:"
+            self.query_one(f"#ask-{place}", Bar).show(line(said + "  ", (shown, "title")))
         self.query_one("#name-0" if self.words else "#push-cancel").focus()
 
     def status_words(self) -> str:

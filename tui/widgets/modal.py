@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -19,7 +19,7 @@ from tui.signs import Signs, ascii_cells
 from tui.widgets.bar import Bar
 from tui.widgets.field import TypedOnly
 from tui.widgets.rows import TextPane
-from tui.widgets.styled import Styled
+from tui.widgets.styled import Styled, harmless
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -156,6 +156,8 @@ class Box(ModalScreen[T]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+g", "leave", "cancel", show=False),
+        Binding("pagedown", "scroll_text(4)", show=False),
+        Binding("pageup", "scroll_text(-4)", show=False),
     ]
     FOOT: ClassVar[tuple[tuple[str, str], ...]] = (("tab", "next"), ("enter", "press"), ("esc", "cancel"))
     KIND: ClassVar[str] = ""
@@ -197,7 +199,8 @@ class Box(ModalScreen[T]):
         """Box, and under it status and footer."""
         with Vertical(classes=f"box {self.kind()}"):
             yield TextPane(id="text")
-            yield from self.fields()
+            with VerticalScroll(id="fields", can_focus=False):
+                yield from self.fields()
             with Horizontal(classes="buttons"):
                 yield from self.buttons()
         yield Bar(id="status")
@@ -216,8 +219,24 @@ class Box(ModalScreen[T]):
         self.set_class(alone, "-alone")
         if self.signs.ascii:
             box.styles.border = ("ascii", box.styles.border_top[1])
-        self.query_one("#text", TextPane).show(self.lines)
+        self.fit()
         self.draw_bars()
+
+    def fit(self) -> None:
+        """Give the text what the fields and buttons leave; it scrolls where that is too little."""
+        alone = self.has_class("-alone")
+        room = self.app.size.height - (5 if alone else 9)
+        fields = self.query_one("#fields")
+        rows = min(len(fields.children), max(room - 4, 2))
+        fields.styles.height = rows
+        text = self.query_one("#text", TextPane)
+        text.styles.max_height = max(room - rows, 2)
+        text.show(self.lines)
+
+    def action_scroll_text(self, by: int) -> None:
+        """Scroll the text, where it does not fit."""
+        text = self.query_one("#text", TextPane)
+        text.scroll_to(y=text.scroll_offset.y + by, animate=False, force=True, immediate=True)
 
     def draw_bars(self) -> None:
         """Status and footer."""
@@ -258,4 +277,5 @@ class Box(ModalScreen[T]):
 
 def _border_title(text: str, signs: Signs) -> Content:
     """Content, not a string: a string in a border is read as markup."""
-    return Content(ascii_cells(text) if signs.ascii else text)
+    shown = harmless(text)
+    return Content(ascii_cells(shown) if signs.ascii else shown)

@@ -68,16 +68,17 @@ class RowList(Styled, ScrollView, can_focus=True):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows. The cursor stays on its key; if that is gone, on the row now in its place."""
-        before, place = self._rows, self._where.get(self.cursor, 0)
+        place = self._where.get(self.cursor, 0)
         anchor = self._anchor()
         self._rows = tuple(rows)
         self._index()
         self.virtual_size = Size(self.size.width, len(self._lines))
         if self.cursor not in self._where:
             keys = [row.key for row in self._rows[place:] if row.key] or self.keys()[-1:]
-            self.set_reactive(RowList.cursor, keys[0] if keys else "")
-            if before or keys:
-                self.post_message(self.Moved(self, self.cursor))
+            before, key = self.cursor, keys[0] if keys else ""
+            self.set_reactive(RowList.cursor, key)
+            if key != before:
+                self.post_message(self.Moved(self, key))
         self._restore(anchor)
         self.refresh()
 
