@@ -1,8 +1,10 @@
 """The ``helm`` program: a values diff per step, values by a private file, never key material (DESIGN §1, §8)."""
 
+import asyncio
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,8 @@ REPOSITORY: Final = "https://helm.cilium.io/"
 OLDEST: Final = "3.14.0"
 CHART: Final = "MESHWRIGHT_CHART"
 _HOOKS: Final = 600.0
+_CUT_OFF: Final = 30.0
+_LOOK_AGAIN: Final = 1.0
 
 
 class Helm:
@@ -62,7 +66,7 @@ class Helm:
     ) -> Outcome:
         """Install or upgrade with these values over the release's own. Raises ``StepFailed`` with helm's own words."""
         environment = kubeconfig_first(ref)
-        before = await self._revision(ref, release, namespace, environment)
+        before = await self._settled(ref, release, namespace, environment, output)
         with tempfile.TemporaryDirectory(prefix="meshwright-") as folder:
             file = Path(folder) / "values.yaml"
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,7 +77,7 @@ class Helm:
             done = await self._run(argv, environment, output)
         if done.code:
             raise _failed(done.errors, done.code, done.timed_out, ref, release, namespace, before)
-        after = await self._revision(ref, release, namespace, environment)
+        after, _ = await self._release(ref, release, namespace, environment)
         changed = (f"release {release} of {ref.key}: revision {before} → {after}",)
         return Outcome(changed, {"cluster": ref.key, "release": release, "namespace": namespace, "revision": before})
 
@@ -83,18 +87,34 @@ class Helm:
         except NotStarted as error:
             raise StepFailed("helm cannot be run", error.why, "Install helm 3.14 or newer, then resume.") from error
 
-    async def _revision(self, ref: ContextRef, release: str, namespace: str, environment: Mapping[str, str]) -> int:
-        """Revision of the release, 0 if there is none."""
+    async def _settled(
+        self, ref: ContextRef, release: str, namespace: str, environment: Mapping[str, str], output: Output
+    ) -> int:
+        """Revision of the release, 0 if there is none; a helm that was cut off with us is given time to end itself."""
+        revision, status = await self._release(ref, release, namespace, environment)
+        until = time.monotonic() + _CUT_OFF
+        while status.startswith("pending") and time.monotonic() < until:
+            output(f"waiting: release {release} of {ref.key} is {status}")
+            await asyncio.sleep(_LOOK_AGAIN)
+            revision, status = await self._release(ref, release, namespace, environment)
+        return revision
+
+    async def _release(
+        self, ref: ContextRef, release: str, namespace: str, environment: Mapping[str, str]
+    ) -> tuple[int, str]:
+        """Revision and status of the release, 0 and "" if there is none."""
         argv = ["helm", "list", "--all", "--namespace", namespace, "--filter", f"^{release}$", "--output", "json"]
         done = await self._run([*argv, "--kube-context", ref.context], environment)
         try:
-            rows = json.loads(done.output or b"[]")
-            return max((int(row["revision"]) for row in rows), default=0)
+            if done.code:
+                raise ValueError
+            rows = [(int(row["revision"]), str(row["status"])) for row in json.loads(done.output or b"[]")]
         except (ValueError, KeyError, TypeError) as error:
             detail = one_line(done.errors, 300) or "its answer is not what helm prints"
             raise StepFailed(
                 f"helm cannot list the releases of {ref.key}", detail, "Run it by hand, then resume."
             ) from error
+        return max(rows, default=(0, ""))
 
 
 def kubeconfig_first(ref: ContextRef) -> dict[str, str]:
@@ -110,10 +130,17 @@ def _failed(
         words = f"it did not end within {_HOOKS + 60:.0f} s; {words}"
     hint = "Look at its output, mend the cause, then resume."
     if "another operation" in errors:
-        back = f"helm rollback {release} --namespace {namespace} --kube-context {ref.context}"
-        hint = f"An earlier run was cut off. Give the release back first: {back}"
+        hint = f"An earlier run was cut off. Give the release back first: {_free(ref, release, namespace, before)}"
     elif "invalid ownership metadata" in errors:
         hint = "An object was made by somebody else. Give it Helm's label and annotations, or remove it, then resume."
     elif timed_out or "timed out" in errors:
         hint = f"kubectl --context {ref.context} -n {namespace} get pods,jobs shows what it waited for. Then resume."
     return StepFailed(f"helm failed in {ref.key} (revision before: {before or 'none'})", words, hint)
+
+
+def _free(ref: ContextRef, release: str, namespace: str, revision: int) -> str:
+    """The command that ends a pending revision: there is nothing to go back to before the first."""
+    if revision > 1:
+        return f"helm rollback {release} --namespace {namespace} --kube-context {ref.context}"
+    record = f"sh.helm.release.v1.{release}.v1"
+    return f"kubectl --context {ref.context} --namespace {namespace} delete secret {record}"

@@ -8,9 +8,11 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mesh.errors import Refused
+
+_CLAIMED: Final[dict[str, int]] = {}
 
 
 def state_folder() -> Path:
@@ -38,11 +40,16 @@ class FileStore:
         return self.folder / "logs" / f"{run:04d}.log"
 
     def append(self, run: int, record: Mapping[str, Any]) -> None:
-        """Append one record as a line and fsync it. Raises ``Refused`` when the disk does not take it."""
+        """Append one record as a line and fsync it.
+
+        The first record makes the run this process's own until it ends. Raises ``Refused`` when another process still
+        carries it out, or when the disk does not take the record.
+        """
         path = self.journal_path(run)
         line = json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"
         try:
             self._make(path.parent)
+            _claim(path)
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 line = _after_torn_line(descriptor) + line
@@ -132,6 +139,32 @@ def _after_torn_line(descriptor: int) -> bytes:
     """A newline if the file ends in the middle of a line, so that the next record stands on its own."""
     size = os.fstat(descriptor).st_size
     return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+
+def _claim(path: Path) -> None:
+    """Keep the journal locked while this process lives; the kernel gives it back however that ends."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    place = os.path.realpath(path)
+    if place in _CLAIMED:
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Refused(
+            f"Run {int(path.stem)} is being carried out by another process",
+            str(path),
+            "Wait for it to end, or stop it there; then resume.",
+        ) from error
+    except OSError:
+        # A file system without locks: the Leases in the clusters still keep operators apart.
+        os.close(descriptor)
+        return
+    _CLAIMED[place] = descriptor
 
 
 def _sync_folder(folder: Path) -> None:

@@ -62,9 +62,9 @@ class Journal:
         self._clock = clock
         self.run = run
 
-    def begin(self, plan: Plan, contexts: dict[str, str]) -> None:
-        """The plan, in full, and the contexts that its cluster keys were."""
-        self._write("run", plan=msgspec.to_builtins(plan), contexts=contexts)
+    def begin(self, plan: Plan, contexts: dict[str, str], at: float) -> None:
+        """The plan, in full, and the contexts that its cluster keys were; ``at`` is when the run began."""
+        self._write("run", at=at, plan=msgspec.to_builtins(plan), contexts=contexts)
 
     def resume(self) -> None:
         """The run goes on."""

@@ -6,6 +6,7 @@ The only module of the core that knows asyncio.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -117,11 +118,16 @@ class Runner:
         run = self.before.run if self.before else self.ports.store.next_run()
         self.journal = Journal(self.ports.store, self.ports.clock, run)
         started = self.ports.clock.now()
-        async with self._leases(writers, f"meshwright-{run}"):
-            if self.before:
-                self.journal.resume()
-            else:
-                self.journal.begin(self.plan, {ref.key: f"{ref.context}@{ref.file}" for ref in self.refs})
+        # Numbers begin at 1 for every operator; the moment a run began tells it from all others, also when it goes on.
+        begun = self.before.started if self.before else started
+        moment = datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds")
+        if self.before:
+            # Refused here, before the Leases, while another process carries the run out: they would look like ours.
+            self.journal.resume()
+        async with self._leases(writers, f"run {run} of {moment}"):
+            if not self.before:
+                contexts = {ref.key: f"{ref.context}@{ref.file}" for ref in self.refs}
+                self.journal.begin(self.plan, contexts, begun)
             self.emit(RunStarted(run, self.plan.id, self.before is not None))
             await self._steps(writers)
         return self._finish(run, self.ports.clock.now() - started)

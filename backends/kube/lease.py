@@ -1,5 +1,8 @@
 """One Lease per cluster keeps two operators apart (DESIGN §8.8)."""
 
+import getpass
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,9 +23,11 @@ class Lease:
         self.where = where
         self.ask = ask
         self.clock = clock
+        self.operator = _operator()
 
     async def hold(self, holder: str, seconds: int) -> None:
         """Take or renew it. Raises ``Refused`` naming who holds it, or that somebody was quicker."""
+        holder = f"{self.operator} {holder}"
         status, found = await self.ask("GET", f"{_PATH}/{NAME}", expect=(404,))
         now = self.clock.now()
         if status == 404:
@@ -40,6 +45,7 @@ class Lease:
 
     async def release(self, holder: str) -> None:
         """Give it back if it is ours."""
+        holder = f"{self.operator} {holder}"
         status, found = await self.ask("GET", f"{_PATH}/{NAME}", expect=(404,))
         spec = found.get("spec") or {}
         if status == 404 or spec.get("holderIdentity") != holder:
@@ -78,6 +84,15 @@ class Lease:
                 "leaseTransitions": int(before.get("leaseTransitions") or 0) + (0 if same else 1),
             },
         }
+
+
+def _operator() -> str:
+    """Who changes the cluster, for those who are told to wait: ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def _seconds(text: str) -> float:

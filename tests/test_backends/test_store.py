@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,21 @@ def test_an_unwritable_place_refuses_the_run(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="journal cannot be written"):
         store.next_run()
     assert store.runs() == []
+
+
+def test_a_run_belongs_to_the_process_that_carries_it_out(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    run = store.next_run()
+    lines = "import sys; from pathlib import Path; from backends.store import FileStore; "
+    lines += "FileStore(Path(sys.argv[1])).append(1, {}); print('mine', flush=True); sys.stdin.read()"
+    argv = [sys.executable, "-c", lines, str(tmp_path)]
+    other = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    try:
+        assert other.stdout is not None and other.stdout.readline() == b"mine\n"
+        with pytest.raises(Refused, match="Run 1 is being carried out by another process"):
+            store.append(run, {"kind": "resume"})
+    finally:
+        other.kill()
+        other.communicate()
+    store.append(run, {"kind": "resume"})
+    assert store.read(run) == [{}, {"kind": "resume"}]
