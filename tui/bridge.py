@@ -36,6 +36,7 @@ class Bridge:
         self._lines: deque[StepOutput] = deque(maxlen=QUEUE_LINES)
         self._jobs: dict[str, Future[Any]] = {}
         self._serials: dict[str, int] = {}
+        self._live: set[tuple[str, int]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
@@ -51,24 +52,29 @@ class Bridge:
         """
         self.cancel(job)
         serial = self._serials[job] = self._serials.get(job, 0) + 1
+        self._live.add((job, serial))
+
+        def over(message: JobEnded) -> None:
+            # Before it is told: whoever hears that a job ended may ask at once whether it runs, or begin it anew.
+            self._live.discard((job, serial))
+            self._post(message)
 
         async def watched() -> None:
             try:
                 result = await work()
             except asyncio.CancelledError:
-                self._post(JobCancelled(job, serial))
+                over(JobCancelled(job, serial))
                 raise
             except Exception as error:  # the edge of the engine: every failure becomes a message, none is silent
-                self._post(JobFailed(job, serial, what, error))
+                over(JobFailed(job, serial, what, error))
             else:
-                self._post(JobDone(job, serial, result))
+                over(JobDone(job, serial, result))
 
         self._jobs[job] = asyncio.run_coroutine_threadsafe(watched(), self._loop)
 
     def running(self, job: str) -> bool:
         """Whether a job of that name is under way."""
-        future = self._jobs.get(job)
-        return future is not None and not future.done()
+        return (job, self._serials.get(job, 0)) in self._live
 
     def is_current(self, message: JobEnded) -> bool:
         """Whether a message is about the latest job of its name."""
@@ -76,6 +82,7 @@ class Bridge:
 
     def cancel(self, job: str) -> None:
         """Stop a job; nothing happens if there is none."""
+        self._live.discard((job, self._serials.get(job, 0)))
         future = self._jobs.pop(job, None)
         if future is not None:
             future.cancel()
