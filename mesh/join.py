@@ -57,7 +57,7 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
     plan_id = hashlib.sha256(
         msgspec.json.encode((goal, prints, [step.id for step in steps]), order="sorted")
     ).hexdigest()[:4]
-    blockers = (*_refusals(store, goal), *_gates(findings))
+    blockers = (*_refusals(store, goal), *_gates(findings, steps))
     return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at)
 
 
@@ -84,9 +84,13 @@ def moved(plan: Plan, store: FactStore) -> tuple[str, ...]:
     return tuple(key for key, value in plan.fingerprints.items() if now.get(key) != value)
 
 
-def _gates(findings: Iterable[Finding]) -> Iterable[Blocker]:
+def _gates(findings: Iterable[Finding], steps: Iterable[Step]) -> Iterable[Blocker]:
     """Findings that need the user: a FAIL that no step lifts, and unread access."""
+    # Agents that are not ready for their peers are what connecting waits for, and may be so for minutes after it.
+    awaited = {code for step in steps if step.id == "connect" and not step.already for code in step.codes}
     for finding in findings:
+        if finding.code in awaited:
+            continue
         if finding.state is State.FAIL and not any(fix.in_plan for fix in finding.fixes):
             yield Blocker(finding.code, str(finding.subject), finding.code)
         elif finding.state is State.UNKNOWN and finding.code in ("CM0002", "CM0201"):
