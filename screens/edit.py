@@ -165,7 +165,7 @@ class Edit(Box[str]):
 
     @on(Input.Submitted)
     def _submitted(self, message: Input.Submitted) -> None:
-        message.stop()
+        message.prevent_default()
         self.pushed("change")
 
     def pushed(self, name: str) -> None:

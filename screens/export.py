@@ -69,7 +69,7 @@ class Export(Box[str]):
 
     @on(Input.Submitted)
     def _submitted(self, message: Input.Submitted) -> None:
-        message.stop()
+        message.prevent_default()
         self.pushed("write")
 
     def pushed(self, name: str) -> None:

@@ -72,7 +72,7 @@ class Stage:
         while text not in self.text():
             assert time.monotonic() < end, f"{text!r} did not appear:\n{self.text()}"
             await asyncio.sleep(0.005)
-            await self.settle()
+            self.app.screen._on_timer_update()
 
     def rows(self) -> list[list[Segment]]:
         """The segments of every row, modal over place."""

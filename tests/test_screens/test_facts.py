@@ -6,8 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.test_screens.stage import compare, staged
-from tests.test_tui.fakes import two_clusters
+from tests.test_tui.fakes import COLLECTORS, FakeContexts, FakeGatherer, FakePorts, basic_facts, ref, two_clusters
 from tests.test_tui.worlds import chosen, denied
+
+
+async def test_before_anything_is_read_it_says_what_it_needs(tmp_path: Path) -> None:
+    async with staged(two_clusters(tmp_path)) as stage:
+        await stage.press("2")
+        assert "Facts need clusters: press 1" in stage.text()
+        await stage.press("r")
+        assert "r is off: no cluster is chosen" in stage.line(23)
+        compare(stage, "facts-empty")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -23,6 +32,18 @@ async def test_a_denied_cell_tells_the_role_that_lifts_it(tmp_path: Path, size: 
         assert "eks-tokyo · agents (exec)" in stage.text()
 
 
+async def test_while_reading_it_counts_and_can_be_stopped(tmp_path: Path) -> None:
+    ports = chosen(two_clusters(tmp_path))
+    ports.gatherer.holding = True
+    async with staged(ports) as stage:
+        await stage.send("enter")
+        await stage.until("◐ 3/9")
+        assert "Reading facts" in stage.line(3) and "facts 0/12" in stage.line(1)
+        compare(stage, "facts-reading")
+        await stage.press("x")
+        assert "Reading stopped" in stage.line(3) and "? cancelled" in stage.text()
+
+
 async def test_reading_again_a_failed_cell_reads_only_its_cluster(tmp_path: Path) -> None:
     ports = denied(tmp_path)
     async with staged(ports) as stage:
@@ -30,6 +51,19 @@ async def test_reading_again_a_failed_cell_reads_only_its_cluster(tmp_path: Path
         assert ports.gatherer.calls == [("eks-tokyo", "aks-east"), ("aks-east",)]
         await stage.press("up", "r")
         assert ports.gatherer.calls[-1] == ("eks-tokyo", "aks-east")
+
+
+async def test_above_three_clusters_rows_are_clusters(tmp_path: Path) -> None:
+    refs = tuple(ref(f"eks-{number:02d}") for number in range(16))
+    ports = chosen(FakePorts(tmp_path, FakeContexts(refs), FakeGatherer(basic_facts(refs))))
+    async with staged(ports) as stage:
+        await stage.press("enter", "end")
+        assert "eks-15" in stage.text() and "✓ 6/6" in stage.text()
+        await stage.press("home", "down")
+        await stage.press("enter")
+        assert "── eks-01 " in stage.text() and COLLECTORS[-1][1] in stage.text()
+        await stage.press("escape")
+        assert "Facts complete" in stage.line(3)
 
 
 async def test_an_unexpected_error_opens_the_error_screen_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from mesh.events import StepOutput
 from tests.test_screens.stage import Stage, compare, staged
 from tests.test_tui import samples
 from tests.test_tui.fakes import two_clusters
+from tui.present import crash
 from tui.session import Preview, Session
 
 SIZES = [(80, 24), (160, 50)]
@@ -110,3 +111,37 @@ async def test_set_up(tmp_path: Path, size: tuple[int, int], failed: bool) -> No
         assert ("1 failed" if failed else "2 running") in text
         assert "✗ CM0403" in text if failed else "waits for: agents ready 209/212, until 06:37" in text
         compare(stage, "setup-failed" if failed else "setup-running")
+
+
+async def test_mesh(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(two_clusters(tmp_path), size) as stage:
+        await on_place(stage, "6")
+        await stage.press("tab")
+        assert "✗ data ◀ 0/9" in stage.text() and "▲ data 6/9" in stage.text()
+        compare(stage, "mesh")
+        await stage.press("m")
+        compare(stage, "mesh-services")
+
+
+async def test_login_export_help_and_error(tmp_path: Path, size: tuple[int, int]) -> None:
+    ports = two_clusters(tmp_path)
+    async with staged(ports, size) as stage:
+        from screens.error import ErrorScreen
+        from screens.login import Login
+
+        ref = ports.contexts.listed.contexts[0]
+        stage.app.push_screen(Login(ref, ("aws", "sso", "login", "--profile", "lab")))
+        await stage.settle()
+        compare(stage, "login")
+        await stage.press("escape", "e")
+        compare(stage, "export")
+        await stage.press("escape", "question_mark")
+        compare(stage, "help")
+        await stage.press("escape")
+        found = crash.Failure(
+            "reading facts", "KeyError", ("backends/azure.py line 212 (read_rules)",), "E-7f3a-0912", "gather"
+        )
+        stage.app.push_screen(ErrorScreen(found))
+        await stage.settle()
+        assert "KeyError in backends/azure.py line 212 (read_rules)" in stage.text()
+        compare(stage, "error")

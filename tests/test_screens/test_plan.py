@@ -53,6 +53,22 @@ async def test_the_step_under_the_cursor_shows_its_command_and_copies_it(tmp_pat
         assert "+ cluster.name" in stage.text()
 
 
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+async def test_the_gate_asks_for_names_and_only_names_open_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    ports = joining(tmp_path)
+    async with staged(ports, size) as stage:
+        await stage.press("enter", "4", "A")
+        text = stage.text()
+        assert "Type the cluster name to allow this:  eks-tokyo" in text and "disruptive" in text
+        assert "Nothing has been changed. Escape cancels." in text
+        await stage.press("tab", "tab", "tab", "enter")
+        assert "name not complete" in stage.line(-2) and "Apply plan" in stage.text()
+        await stage.press("tab", *"eks-tokyo", "tab", *"aks-east")
+        assert "[ Apply ]" in stage.text()
+        await stage.press("escape")
+        assert "Apply plan" not in stage.text() and stage.app.session.run is None
+
+
 async def test_a_pasted_name_is_refused(tmp_path: Path) -> None:
     async with staged(joining(tmp_path)) as stage:
         await stage.press("enter", "4", "A")
@@ -60,6 +76,28 @@ async def test_a_pasted_name_is_refused(tmp_path: Path) -> None:
         field.post_message(Paste("eks-tokyo"))
         await stage.settle()
         assert "type it" in stage.line(-2) and getattr(field, "value", None) == ""
+
+
+async def test_an_edited_choice_is_judged_while_it_is_typed_and_changes_the_plan(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4", "g")
+        assert "Choices of the plan" in stage.line(3)
+        while not next(row for row in stage.text().split("\n") if row.startswith("▸")).startswith("▸pods of aks-east"):
+            await stage.press("down")
+        await stage.press("enter", *["backspace"] * 20, *"192.168.0.0/16")
+        await stage.until("✗ CM03")
+        await stage.press(*["backspace"] * 20, *"nonsense")
+        assert "not a valid value" in stage.text()
+        await stage.press("enter")
+        assert "pods of aks-east" in stage.text() and stage.app.session.edits == {}
+        await stage.press(*["backspace"] * 20, *"10.99.0.0/16")
+        await stage.until("✓ no check objects")
+        await stage.press("enter")
+        assert stage.app.session.edits == {"pods.aks-east": "10.99.0.0/16"} and "edited" in stage.text()
+        await stage.press("q")
+        assert "10.99.0.0/16" in stage.text() and any("* " in row[:6] for row in stage.text().split("\n"))
+        await stage.press("g", "backspace")
+        assert "this choice was not edited" in stage.line(23)
 
 
 def syntax_error(script: Path) -> str:

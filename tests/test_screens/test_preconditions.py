@@ -17,6 +17,21 @@ async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
         assert "Preconditions need clusters: press 1" in stage.text()
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_a_missing_rule_is_the_only_problem_and_a_step_of_the_plan(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(of_world(tmp_path, bare()), size) as stage:
+        await stage.press("enter", "3")
+        text = stage.text()
+        assert "1 problem: 1 in plan" in text and "✗ CM0403 aks-east → eks-tokyo" in text
+        assert "FAIL 1 (0 explained)" in stage.line(-2) and "[3 Preconditions✗]" in text
+        await stage.press("enter")
+        assert "EVIDENCE" in stage.text() and "WHY" in stage.text() and "FIX 1 of" in stage.text()
+        await stage.press("c")
+        assert "authorize-security-group-ingress" in stage.app.clipboard and "the command" in stage.line(-2)
+        await stage.press("q")
+        assert "1 problem" in stage.text()
+
+
 async def test_a_healthy_mesh_is_clean(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, pair())) as stage:
         await stage.press("enter", "3")
@@ -46,6 +61,18 @@ async def test_consequences_unfold_and_fold(tmp_path: Path) -> None:
         assert "├ ⊘" not in stage.text()
         await stage.press("z")
         assert "├ ⊘" in stage.text()
+
+
+async def test_all_shows_every_finding_and_filters_narrow(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "3", "a", "slash", *"state:pass", "enter")
+        assert "✓  CM0001" in stage.text()
+        await stage.press("escape", "slash", *"code:CM0403 state:fail", "enter")
+        rows = [row for row in stage.text().split("\n") if "CM0" in row[:14]]
+        assert len([row for row in rows if row[1:3].strip()]) >= 1
+        assert all("CM0403" in row for row in rows)
+        await stage.press("escape", "a", "l")
+        assert "L0 access" in stage.line(3)
 
 
 async def test_a_decision_that_is_needed_keeps_the_plan_closed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mesh import events as ev
 from tests.test_screens.stage import Stage, staged
-from tests.test_tui.fakes import FakePorts
+from tests.test_tui.fakes import FakePorts, two_clusters
 from tests.test_tui.worlds import bare, joining, of_world
 from tui.session import RunView, on_events
 
@@ -15,6 +15,14 @@ from tui.session import RunView, on_events
 async def confirmed(stage: Stage) -> None:
     """From Clusters through the gate."""
     await stage.press("enter", "4", "A", *"eks-tokyo", "tab", *"aks-east", "tab", "tab", "enter")
+
+
+async def test_before_anything_ran_it_says_where_to_begin(tmp_path: Path) -> None:
+    async with staged(two_clusters(tmp_path)) as stage:
+        await stage.press("5")
+        assert "Nothing was applied yet: 4 shows the plan" in stage.text()
+        await stage.press("p", "X", "R", "A", "e")
+        assert stage.app.session.run is None
 
 
 async def test_a_plan_is_carried_out_to_its_end(tmp_path: Path) -> None:
@@ -108,6 +116,17 @@ async def test_quitting_a_run_that_is_not_done_asks_and_ends_with_4(tmp_path: Pa
         assert stage.app.is_running and "Exit code 4" not in stage.text()
         await stage.press("q", "tab", "enter")
         assert stage.app.return_code == 4
+
+
+async def test_stopping_is_asked_first(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        running(stage)
+        await stage.press("5", "X")
+        assert "Stop the run" in stage.text() and "R goes on later" in stage.text()
+        await stage.press("escape")
+        run = stage.app.session.run
+        assert run is not None and run.state == "running"
 
 
 async def test_an_unfinished_run_is_the_first_row_and_opens_in_set_up(tmp_path: Path) -> None:

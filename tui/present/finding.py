@@ -11,6 +11,8 @@ from tui.present.lines import Line, Span, at_most, cut, labelled, line, spread, 
 from tui.present.texts import docs_of, message, title_of, why_of
 from tui.signs import Signs
 
+NEUTRAL_MAX = 3
+
 
 def short_detail(problem: Problem, width: int, signs: Signs, now: float) -> list[Line]:
     """The lower pane at 80 columns."""
@@ -99,27 +101,49 @@ def full(
 
 
 def _evidence(finding: Finding, width: int, signs: Signs, now: float, raw: bool) -> list[Line]:
-    """Each piece in path order: number, sign of its own if it has one, what was read, source and age."""
+    """Each piece in path order: its number and own sign, what was read, source and age; raw with the facts' keys."""
     made: list[Line] = [line((" EVIDENCE", "title"), ("" if finding.evidence else "  none was read", "muted"))]
+    neutral = 0
     for place, evidence in enumerate(finding.evidence, 1):
-        sign, token = _evidence_sign(evidence, signs)
-        age = words.age(now - evidence.observed_at) if evidence.observed_at else ""
-        tail = ", ".join(part for part in (evidence.source, age) if part)
-        head = f"  {place:>2} "
-        if raw and evidence.key is not None:
-            made.append(line((head, "muted"), (f"{sign} ", token), (f"{evidence.key}", "name")))
-            head = "     "
-        text = wrap(evidence.excerpt, width - 8, "", "") or [""]
-        first = line((head, "muted"), (f"{sign} " if not raw else "  ", token), text[0])
-        beside = len(text) == 1 and width_of(first) + cell_len(tail) + 3 <= width
-        made.append(spread(first, line((tail, "muted"), " "), width, signs) if beside else first)
-        made += [line(f"       {row}") for row in text[1:]]
-        if tail and not beside:
-            made.append(line((f"       {tail}", "muted")))
+        if raw or evidence.state:
+            made += _piece(evidence, place, width, signs, now, raw)
+            continue
+        neutral += 1
+        if neutral <= NEUTRAL_MAX:
+            tail = _origin(evidence, now)
+            room = max(width - cell_len(tail) - 10, 20)
+            head = line((f"  {place:>2} ", "muted"), (f"{signs.dot} ", "muted"), cut(evidence.excerpt, room, signs))
+            made.append(spread(head, line((tail, "muted"), " "), width, signs))
+    if neutral > NEUTRAL_MAX:
+        made.append(line((f"       and {neutral - NEUTRAL_MAX} more facts, v shows all", "muted")))
     for missing in finding.missing:
         rows = wrap(missing_text(missing), width - 8)
         made.append(line("     ", (f"{signs.unknown} ", "unknown"), rows[0]))
         made += [line(f"       {row}") for row in rows[1:]]
+    return made
+
+
+def _origin(evidence: EvidenceRef, now: float) -> str:
+    age = words.age(now - evidence.observed_at) if evidence.observed_at else ""
+    return ", ".join(part for part in (evidence.source, age) if part)
+
+
+def _piece(evidence: EvidenceRef, place: int, width: int, signs: Signs, now: float, raw: bool) -> list[Line]:
+    """One piece in full."""
+    made: list[Line] = []
+    sign, token = _evidence_sign(evidence, signs)
+    head, mark = f"  {place:>2} ", f"{sign} "
+    if raw and evidence.key is not None:
+        made.append(line((head, "muted"), (mark, token), (f"{evidence.key}", "name")))
+        head, mark = "     ", "  "
+    text = wrap(evidence.excerpt, width - 8) or [""]
+    tail = _origin(evidence, now)
+    first = line((head, "muted"), (mark, token), text[0])
+    beside = len(text) == 1 and width_of(first) + cell_len(tail) + 3 <= width
+    made.append(spread(first, line((tail, "muted"), " "), width, signs) if beside else first)
+    made += [line(f"       {row}") for row in text[1:]]
+    if tail and not beside:
+        made.append(line((f"       {tail}", "muted")))
     return made
 
 

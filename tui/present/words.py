@@ -161,6 +161,7 @@ LAYERS = {
     6: "L6 mesh",
     7: "L7 agents",
     8: "L8 services",
+    9: "L9 application",
 }
 
 

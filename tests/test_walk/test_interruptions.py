@@ -1,0 +1,222 @@
+"""What ends a run before its time, what refuses to begin one, and that ``resume`` brings it to its end."""
+
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_walk import trio
+from tests.test_walk.walking import EAST, TOKYO, Done, Lab, Program, carrying, lab, program, until
+
+pytestmark = pytest.mark.timeout(300)
+_SECONDS = 90.0
+_DIES = """#!/bin/sh
+if [ "$1" = upgrade ]; then echo "Installing it now."; echo "half of it is there"; kill -9 $$; fi
+exec {helm} "$@"
+"""
+_TOUCHES = """#!/bin/sh
+: > "$WALK_ASKED"
+exec {aws} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Lab]:
+    """Three clusters without Cilium. The tests stand in the order in which they use it up."""
+    with lab("bare", speed=60, module=trio.MODULE) as running:
+        yield running
+
+
+def before(lab: Lab, folder: Path, name: str, script: str) -> str:
+    """A ``PATH`` on which this script comes before the lab's own program of that name."""
+    own = Path(lab.said["path"]) / name
+    (folder / name).write_text(script.format(**{name: own}))
+    (folder / name).chmod(0o755)
+    return f"{folder}:{lab.env['PATH']}"
+
+
+def unchanged(lab: Lab) -> bool:
+    """Whether no run has written anything."""
+    return not any(lab.journal(number) for number in range(1, 9))
+
+
+def test_nobody_consented(bare: Lab) -> None:
+    done = bare.call("apply", *bare.named)
+    assert done.code == 5 and "Nobody consented to this plan" in done.err and "--yes" in done.err
+    assert "install Cilium" in done.out, "what would have been done is shown"
+    assert unchanged(bare)
+
+
+def test_helm_is_not_there(bare: Lab, tmp_path: Path) -> None:
+    for own in Path(bare.said["path"]).iterdir():
+        if own.name != "helm":
+            (tmp_path / own.name).symlink_to(own)
+    done = bare.call("apply", *bare.named, "--yes", PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert done.code == 5 and "helm is not there" in done.err and "Install helm" in done.err
+    assert unchanged(bare)
+
+
+@pytest.mark.parametrize("command", ["apply", "plan"])
+def test_a_plan_with_a_blocker(bare: Lab, command: str) -> None:
+    yes = ("--yes",) if command == "apply" else ()
+    done = bare.call(command, *bare.named, *yes, "--set", f"pods.{TOKYO}={trio.OSAKA_VPC}")
+    assert done.code == 5 and "CM0321" in done.out
+    assert command == "plan" or "meshwright explain CM0321" in done.err
+    assert unchanged(bare)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_a_signal_ends_check(bare: Lab, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    mark, asked = f"walk-{uuid.uuid4()}", tmp_path / "asked"
+    env = {**bare.env, "PATH": before(bare, tmp_path, "aws", _TOUCHES), "WALK_MARK": mark, "WALK_ASKED": str(asked)}
+    bare.tell(lambda control: control.api(TOKYO, "hanging"))
+    try:
+        with program("check", *bare.named, env=env) as running:
+            until(asked.exists, "the login of a cluster is asked for", _SECONDS)
+            running.send(number)
+            done = running.ended(15)
+    finally:
+        bare.tell(lambda control: control.api(TOKYO))
+    assert done.code == code
+    assert done.out == "" and "Traceback" not in done.err
+    until(lambda: not carrying(mark), "nothing is left running", 10)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["TERM", "KILL"])
+def test_a_lab_ends_with_the_command_that_started_it(number: signal.Signals, code: int) -> None:
+    mark = f"walk-{uuid.uuid4()}"
+    with program("check", "--lab", "healthy", env={"WALK_MARK": mark}) as running:
+        until(lambda: len(carrying(mark)) > 1, "the lab is started", _SECONDS)
+        running.send(number)
+        assert running.ended(15).code == code
+    until(lambda: not carrying(mark), "the lab has ended", 15)
+
+
+def pending(lab: Lab, context: str) -> bool:
+    """Whether the release of a cluster is being installed, asked as a person would."""
+    argv = ["helm", "list", "--all", "--namespace", "kube-system", "--kube-context", context, "--output", "json"]
+    said = subprocess.run(argv, env=lab.env, capture_output=True, text=True, check=True, timeout=_SECONDS).stdout
+    return any(row["status"] == "pending-install" for row in json.loads(said))
+
+
+@pytest.fixture(scope="module")
+def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """One join, cut off again and again, by name of what cut it off."""
+    folder = tmp_path_factory.mktemp("ends")
+    found: dict[str, Done] = {}
+    mark = f"walk-{uuid.uuid4()}"
+    env = {**bare.env, "WALK_MARK": mark}
+    written = bare.call("plan", *bare.named, "--write", str(folder / "plan.json"))
+    assert written.code == 0, written.err
+
+    def cut(name: str, *argv: str, when: Callable[[Program], None], by: signal.Signals | None, **more: str) -> None:
+        with program(*argv, "--yes", env={**env, **more}) as running:
+            when(running)
+            if by is not None:
+                running.send(by)
+            found[name] = running.ended(_SECONDS)
+        until(lambda: not carrying(mark), f"nothing is left running after {name}", 20)
+
+    def nothing(running: Program) -> None:
+        """It ends by itself."""
+
+    def installing(running: Program) -> None:
+        bare.tell(lambda control: control.api(EAST, latency=0.15))
+        until(lambda: pending(bare, EAST), "helm installs", _SECONDS)
+
+    def waiting(running: Program) -> None:
+        running.said("waiting for:", _SECONDS)
+        bare.tell(lambda control: control.pause())
+        found["other operator"] = bare.call(
+            "apply", *bare.named, "--yes", MESHWRIGHT_STATE_DIR=str(folder / "somebody else")
+        )
+        found["same run"] = bare.call("resume", "--yes")
+
+    dying = before(bare, folder, "helm", _DIES)
+    cut("helm dies", "apply", *bare.named, when=nothing, by=None, PATH=dying)
+    cut("kill", "resume", when=installing, by=signal.SIGKILL)
+    found["cut off"] = Done(0, json.dumps(bare.journal()))
+    bare.tell(lambda control: control.api(EAST))
+    cut("interrupt", "resume", when=waiting, by=signal.SIGINT)
+    bare.tell(lambda control: control.pause(False))
+    cut("terminate", "resume", when=lambda running: running.said("◐ connect", _SECONDS), by=signal.SIGTERM)
+    cut("hang up", "resume", when=lambda running: running.said("deployed echo", _SECONDS), by=signal.SIGHUP)
+    cut("end", "resume", when=nothing, by=None)
+    found["stale plan"] = bare.call("apply", *bare.named, "--yes", "--plan", str(folder / "plan.json"))
+    return found
+
+
+def test_helm_that_dies_halfway(ends: dict[str, Done]) -> None:
+    done = ends["helm dies"]
+    assert done.code == 4
+    assert "half of it is there" in done.out, "what it said is shown"
+    failed = [line for line in done.out.splitlines() if line.startswith("✗ install")]
+    assert failed and all("helm failed in" in line for line in failed)
+    assert "meshwright resume 1" in done.err
+
+
+def test_killed_while_helm_installs(ends: dict[str, Done]) -> None:
+    assert ends["kill"].code == -signal.SIGKILL
+    records = json.loads(ends["cut off"].out)
+    assert records[-1]["kind"] != "end"
+    open_ = {one["step"] for one in records if one["kind"] == "intent"}
+    open_ -= {one["step"] for one in records[1:] if one["kind"] == "outcome"}
+    assert f"install.{EAST}" in open_, "the change that was sent and not answered is known"
+
+
+def test_two_operators_are_kept_apart(ends: dict[str, Done]) -> None:
+    other, same = ends["other operator"], ends["same run"]
+    assert other.code == 5 and "is being changed by" in other.err and "Nothing was changed" in other.err
+    assert same.code == 5 and "Run 1 is being carried out by another process" in same.err
+
+
+@pytest.mark.parametrize(("name", "code"), [("interrupt", 130), ("terminate", 143), ("hang up", 129)])
+def test_a_signal_ends_a_run_that_can_go_on(ends: dict[str, Done], name: str, code: int) -> None:
+    done = ends[name]
+    assert done.code == code
+    assert "stopping after the calls under way" in done.err
+    assert "Traceback" not in done.err
+    assert "run 1: plan" in done.out and "going on" in done.out
+
+
+def test_what_was_cut_off_ends_joined(bare: Lab, ends: dict[str, Done]) -> None:
+    done = ends["end"]
+    assert done.code == 0 and "Joined in" in done.out
+    records = bare.journal()
+    assert (records[-1]["kind"], records[-1]["state"]) == ("end", "done") and bare.journal(2) == []
+    assert sum(one["kind"] == "resume" for one in records) == 5
+    assert {one["state"] for one in records if one["kind"] == "end"} == {"failed", "cancelled", "done"}
+    check = bare.check()
+    assert check.code == 0 and check.found("FAIL", "WARN", "UNKNOWN", "BLOCKED", "ERROR") == []
+    again = bare.call("apply", *bare.named, "--yes")
+    assert again.code == 0 and "Nothing to do" in again.out
+    over = bare.call("resume", "--yes")
+    assert over.code == 5 and "There is no unfinished run" in over.err
+
+
+def test_a_plan_that_the_clusters_have_left_behind(ends: dict[str, Done]) -> None:
+    done = ends["stale plan"]
+    assert done.code == 5 and "changed since this plan was made" in done.err and "Make the plan again" in done.err
+
+
+def test_an_agent_that_dies_while_it_is_asked(bare: Lab, ends: dict[str, Done]) -> None:
+    bare.tell(lambda control: control.api(EAST, exec_cut=200))
+    try:
+        done = bare.check()
+    finally:
+        bare.tell(lambda control: control.api(EAST))
+    assert done.code == 3 and done.found("FAIL", "ERROR") == []
+    unread = {subject for code, subject in done.found("UNKNOWN", "BLOCKED") if code == "CM0701"}
+    assert unread == {f"{EAST} → {TOKYO}", f"{EAST} → {trio.OSAKA}"}
+    assert bare.check().code == 0
+
+
+if sys.platform != "linux":
+    pytest.skip("processes are counted in /proc", allow_module_level=True)
