@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from mesh import __version__
 from tui.copy import write_private
 from tui.frame import Framed, bindings
 from tui.present import crash
@@ -63,9 +64,7 @@ class ErrorScreen(Framed):
     @property
     def report(self) -> str:
         """The report."""
-        from tui.starting import version_words
-
-        return crash.report(self.found, version_words(), self.app.place)
+        return crash.report(self.found, __version__, self.app.place)
 
     def key_copy(self) -> None:
         """The report."""

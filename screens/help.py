@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from mesh import __version__
 from tui.frame import Framed, bindings
 from tui.present import help as present
 from tui.present.frame import PLACES
@@ -63,12 +64,10 @@ class Help(Framed):
 
     def about(self) -> list[tuple[str, str]]:
         """Versions, process, places of files, terminal."""
-        from tui.starting import version_words
-
         app = self.app
         colours = "none (NO_COLOR)" if app.no_color else app.console.color_system or "none"
         return [
-            ("version", version_words()),
+            ("version", __version__),
             ("pid", str(os.getpid())),
             ("state", str(app.state_folder)),
             ("theme", app.theme),

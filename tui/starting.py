@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mesh import __version__
 from mesh.ports import Ports
 from tui.copy import write_private
 from tui.options import Options
@@ -43,20 +44,10 @@ def wants_ascii(options: Options, environment: Mapping[str, str]) -> bool:
     return other or environment.get("TERM") == "linux"
 
 
-def version_words() -> str:
-    """The installed version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("meshwright")
-    except PackageNotFoundError:
-        return "unreleased"
-
-
 def say_fatal(found: crash.Failure, folder: Path, place: str, run: int) -> None:
     """Keep a report and say on stderr what happened; ``run`` is the number of the run that is open, 0 for none."""
     try:
-        text = crash.report(found, version_words(), place)
+        text = crash.report(found, __version__, place)
         path = str(write_private(folder, f"crash-{found.reference[2:6]}", ".txt", text))
     except OSError:
         path = ""

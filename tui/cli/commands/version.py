@@ -2,25 +2,17 @@
 
 import argparse
 import json
-import platform
-from importlib.metadata import PackageNotFoundError, version
+import sys
 
+from mesh import __version__
 from mesh.errors import Exit
 
 
 def now(arguments: argparse.Namespace) -> int:
     """Print it."""
-    found = current()
+    python = ".".join(map(str, sys.version_info[:3]))
     if arguments.output == "json":
-        print(json.dumps({"version": found, "python": platform.python_version()}))
+        print(json.dumps({"version": __version__, "python": python}))
     else:
-        print(f"meshwright {found} (Python {platform.python_version()})")
+        print(f"meshwright {__version__} (Python {python})")
     return Exit.CLEAN
-
-
-def current() -> str:
-    """The installed version; ``unknown`` when run from a folder that was never installed."""
-    try:
-        return version("meshwright")
-    except PackageNotFoundError:
-        return "unknown"
