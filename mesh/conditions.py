@@ -4,11 +4,10 @@ Each yields True, False or None (cannot be told from what is known) with a progr
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from mesh import catalogue as fact
-from mesh.addresses import is_private
+from mesh.addresses import covers, is_private, ranges
 from mesh.checks import ALL_CHECKS
 from mesh.engine import evaluate
 from mesh.explain import message
@@ -131,17 +130,17 @@ def _mesh_enabled(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, A
     return _all(results, "mesh API ready")
 
 
-def unmanaged(pods: Iterable[Pod], ranges: Iterable[str]) -> list[Pod]:
-    """Running pods off the host network whose address is in none of Cilium's ranges: they started before Cilium."""
-    networks = [ip_network(text, strict=False) for text in ranges]
-    found = []
-    for pod in pods:
-        if pod.host_network or not pod.ip or pod.phase not in ("Running", "Pending") or pod.deleting:
-            continue
-        address = ip_address(pod.ip)
-        if not any(address.version == network.version and address in network for network in networks):
-            found.append(pod)
-    return found
+def unmanaged(pods: Iterable[Pod], pool: Iterable[str]) -> list[Pod]:
+    """Running pods off the host network whose address is not in Cilium's ``pool``: they started before Cilium."""
+    managed = ranges(tuple(pool))
+    return [
+        pod
+        for pod in pods
+        if pod.ip
+        and not (pod.host_network or pod.deleting)
+        and pod.phase in ("Running", "Pending")
+        and not covers(managed, ranges((pod.ip,)))
+    ]
 
 
 def _pods_managed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
@@ -150,10 +149,10 @@ def _pods_managed(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, A
         settings = _need(store, fact.SETTINGS, cluster)
         if settings is None:
             return False, "Cilium is not installed"
-        ranges = set(settings.pod_cidrs)
-        ranges |= {cidr for node in _need(store, fact.CILIUM_NODES, cluster) or () for cidr in node.pod_cidrs}
+        pool = set(settings.pod_cidrs)
+        pool |= {cidr for node in _need(store, fact.CILIUM_NODES, cluster) or () for cidr in node.pod_cidrs}
         pods = _need(store, fact.PODS, cluster)
-        left = unmanaged(pods, ranges)
+        left = unmanaged(pods, pool)
         results.append((not left, f"pods older than Cilium: {len(left)}"))
     return _all(results, "every pod has an address of Cilium's")
 
@@ -266,12 +265,7 @@ def _covers(rule: FirewallRule, wanted: Sequence[Any], source: str) -> bool:
         ports = rule.protocol == "*" or rule.from_port in (-1, low) or (rule.from_port, rule.to_port) == (0, 65535)
     else:
         ports = rule.protocol == "*" or (rule.from_port <= low and high <= rule.to_port)
-    return ports and any(_inside(source, have) for have in rule.sources)
-
-
-def _inside(inner: str, outer: str) -> bool:
-    small, large = ip_network(inner, strict=False), ip_network(outer, strict=False)
-    return small.version == large.version and small.subnet_of(large)  # type: ignore[arg-type]  # versions were compared
+    return ports and covers(ranges(tuple(rule.sources)), ranges((source,)))
 
 
 def _kube_proxy_off(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:

@@ -3,9 +3,9 @@ away.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
+from mesh.addresses import covers, ranges
 from mesh.errors import StepFailed
 from mesh.ports import Clock, Outcome, Output
 
@@ -30,10 +30,10 @@ class Restarts:
         """Evict every pod whose address is in none of Cilium's ranges. Raises ``StepFailed`` for one that has no
         owner.
         """
-        ranges = await self._ranges()
+        pool = await self._pool()
         workloads: dict[tuple[str, str], list[Pod]] = {}
         for pod in await self._pods():
-            if _unmanaged(pod, ranges):
+            if _unmanaged(pod, pool):
                 workloads.setdefault((pod["metadata"]["namespace"], _owner(pod)), []).append(pod)
         orphans = [
             f"{namespace}/{pod['metadata']['name']}"
@@ -54,7 +54,7 @@ class Restarts:
             )
         return Outcome(tuple(restarted))
 
-    async def _ranges(self) -> tuple[str, ...]:
+    async def _pool(self) -> tuple[str, ...]:
         _, config = await self.ask("GET", "/api/v1/namespaces/kube-system/configmaps/cilium-config")
         pool = str((config.get("data") or {}).get("cluster-pool-ipv4-cidr", "")).split()
         _, nodes = await self.ask("GET", "/apis/cilium.io/v2/ciliumnodes", expect=(404,))
@@ -137,14 +137,11 @@ def _is_ready(pod: Pod) -> bool:
     )
 
 
-def _unmanaged(pod: Pod, ranges: tuple[str, ...]) -> bool:
+def _unmanaged(pod: Pod, pool: tuple[str, ...]) -> bool:
     status = pod.get("status") or {}
     address = status.get("podIP")
     if not address or pod["spec"].get("hostNetwork") or pod["metadata"].get("deletionTimestamp"):
         return False
     if status.get("phase") not in ("Running", "Pending"):
         return False
-    found = ip_address(address)
-    return not any(
-        found in network for text in ranges if (network := ip_network(text, strict=False)).version == found.version
-    )
+    return not covers(ranges(pool), ranges((address,)))
