@@ -4,20 +4,17 @@ A rule for the nodes is written only where exactly one of their groups is meant 
 with the tag ``kubernetes.io/cluster/NAME`` (cloud-network §4.6).
 """
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from backends.lab.clouds.controller.aws_balancer import Choice, Notes
 from backends.lab.cluster import LabCluster
 from backends.lab.objects import Object
-
-if TYPE_CHECKING:
-    from backends.lab.clouds.controller.aws_making import Notes
-    from backends.lab.clouds.controller.aws_services import Choice
 
 _ANYWHERE: Final = "0.0.0.0/0"
 _SHARED: Final = "elbv2.k8s.aws/targetGroupBinding=shared"
 
 
-def own_groups(cluster: LabCluster, service: Object, choice: "Choice", name: str) -> list[str]:
+def own_groups(cluster: LabCluster, service: Object, choice: Choice, name: str) -> list[str]:
     """The groups of a network load balancer: front end and back end from LBC 2.6 on, else none."""
     if choice.by != "lbc" or not cluster.facts.get("nlb_security_groups"):
         return []
@@ -57,7 +54,7 @@ def refresh_classic(cluster: LabCluster, group: str, service: Object) -> None:
         _allow(ec2, group, "icmp", 3, 4, source)
 
 
-def node_rules(cluster: LabCluster, notes: "Notes", service: Object, instances: list[str]) -> list[tuple[str, str]]:
+def node_rules(cluster: LabCluster, notes: Notes, service: Object, instances: list[str]) -> list[tuple[str, str]]:
     """Open the nodes for the balancer; returns (group, rule id) of what was added."""
     group = _node_group(cluster, instances)
     if group is None:
@@ -81,7 +78,7 @@ def node_rules(cluster: LabCluster, notes: "Notes", service: Object, instances: 
     return _added(group, made)
 
 
-def _clients(cluster: LabCluster, notes: "Notes", service: Object) -> list[str]:
+def _clients(cluster: LabCluster, notes: Notes, service: Object) -> list[str]:
     """Who may come: for an internal balancer the AWS Load Balancer Controller takes the VPC, the in-tree one all."""
     given = list(service["spec"].get("loadBalancerSourceRanges") or ())
     if given:

@@ -2,40 +2,19 @@
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from backends.lab.clouds.controller import aws_groups
+from backends.lab.clouds.controller.aws_balancer import Choice, Notes
 from backends.lab.cluster import LabCluster
 from backends.lab.objects import Object
-
-if TYPE_CHECKING:
-    from backends.lab.clouds.controller.aws_services import Choice
 
 _FIRST_HOST: Final = 220
 _PUBLIC_BLOCK: Final = int(ipaddress.IPv4Address("54.150.0.0"))
 
 
-@dataclass(slots=True)
-class Notes:
-    """What belongs to one load balancer. ``rules`` are (group, rule id) added to groups of others."""
-
-    kind: str
-    by: str
-    internal: bool
-    name: str
-    key: str
-    hostname: str
-    subnets: list[Any]
-    cards: list[str] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    own_groups: list[str] = field(default_factory=list)
-    target_groups: list[str] = field(default_factory=list)
-    rules: list[tuple[str, str]] = field(default_factory=list)
-
-
 def make_network(
-    cluster: LabCluster, service: Object, choice: "Choice", subnets: list[Any], nodes: list[Object]
+    cluster: LabCluster, service: Object, choice: Choice, subnets: list[Any], nodes: list[Object]
 ) -> Notes:
     """An NLB with TCP listeners and instance targets."""
     aws = cluster.world.clouds.aws
@@ -75,7 +54,7 @@ def make_network(
 
 
 def make_classic(
-    cluster: LabCluster, service: Object, choice: "Choice", subnets: list[Any], nodes: list[Object]
+    cluster: LabCluster, service: Object, choice: Choice, subnets: list[Any], nodes: list[Object]
 ) -> Notes:
     """A classic load balancer with TCP listeners on node ports."""
     aws = cluster.world.clouds.aws

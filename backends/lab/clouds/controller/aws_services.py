@@ -3,10 +3,10 @@
 Source: cloud-network §4.6, cilium-clustermesh §3.2.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from backends.lab.clouds.controller import aws_making
+from backends.lab.clouds.controller.aws_balancer import Choice
 from backends.lab.clouds.controller.lifecycle import CannotBalance, Made, annotation
 from backends.lab.cluster import LabCluster
 from backends.lab.objects import Object
@@ -15,15 +15,6 @@ _PREFIX: Final = "service.beta.kubernetes.io/aws-load-balancer-"
 _TRUE: Final = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE: Final = ("0", "f", "F", "FALSE", "false", "False")
 _CLASS: Final = "service.k8s.aws/nlb"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """``kind`` is network or classic; ``by`` is the controller: lbc (AWS Load Balancer Controller) or in-tree."""
-
-    kind: str
-    by: str
-    internal: bool
 
 
 class AwsServices:
