@@ -25,7 +25,6 @@ class Clusters(Framed):
     """Contexts of all kubeconfig files, what each really is, and which are chosen."""
 
     PLACE = "clusters"
-    CSS_PATH = "contexts.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("space", "clusters.choose", "choose", "choose the context, or let go of it", "choose"),
         Key("enter", "app.open", "open", "read the facts of what is chosen", "read facts"),

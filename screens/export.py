@@ -22,7 +22,6 @@ from tui.widgets.modal import Box, Push, Turn
 class Export(Box[str]):
     """Writes one of ``formats`` to a file of the user's."""
 
-    CSS_PATH = "export.tcss"
     FOOT = (("tab", "next"), ("left right", "change"), ("enter", "press"), ("esc", "cancel"))
 
     def __init__(self, stem: str, formats: present.Formats) -> None:

@@ -18,7 +18,6 @@ class Facts(Framed):
     """One row per collector, one column per cluster; above three clusters the other way."""
 
     PLACE = "facts"
-    CSS_PATH = "gather.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("enter", "app.open", "open", "details of the cell", "details"),
         Key("greater_than_sign", "app.next_step", "next_step", "the checks so far", "checks so far"),

@@ -24,7 +24,6 @@ class Mesh(Framed):
     """The picture and, of what is selected, every plane in words."""
 
     PLACE = "mesh"
-    CSS_PATH = "graph.tcss"
     AUTO_FOCUS = "#canvas"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("enter", "app.open", "open", "the pair, cluster or service in full; before joining, the plan", "open"),

@@ -18,7 +18,6 @@ class LabStart(Framed):
     """The scenarios by group."""
 
     PLACE = "lab"
-    CSS_PATH = "lab.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("enter", "app.open", "open", "start the scenario", "start"),
         Key("s", "lab.seed", "seed", "next seed for everything random", "seed"),

@@ -20,7 +20,6 @@ class PlanPlace(Framed):
     """Steps, choices, and the highlighted step."""
 
     PLACE = "plan"
-    CSS_PATH = "plan.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("enter", "app.open", "open", "the step in full; while the plan is off, what keeps it off", "open"),
         Key("g", "plan.choices", "choices", "edit the choices behind the plan", "edit choices"),

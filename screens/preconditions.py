@@ -21,7 +21,6 @@ class Preconditions(Framed):
     """Problems by rank with their consequences folded; every count can be opened."""
 
     PLACE = "preconditions"
-    CSS_PATH = "preconditions.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("enter", "app.open", "open", "open the finding", "finding"),
         Key("right", "app.unfold", "unfold", "unfold the consequences", "unfold"),

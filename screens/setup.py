@@ -25,7 +25,6 @@ class SetUp(Framed):
     """Steps with their states, and the log of the highlighted one."""
 
     PLACE = "setup"
-    CSS_PATH = "setup.tcss"
     KEYS: ClassVar[tuple[Key, ...]] = (
         Key("p", "setup.pause", "pause", "begin no new step, or go on", "pause"),
         Key("X", "setup.stop", "stop", "stop after the calls under way", "stop", acts=True),

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from textual import events, on
@@ -76,7 +76,11 @@ class MeshwrightApp(App[int], inherit_bindings=False):
     """``ports`` are the gateways, ``options`` the call's choices, ``environment`` the process's variables."""
 
     TITLE = "Meshwright"
-    CSS_PATH = "app.tcss"
+    # All at once: a style sheet that comes with a screen has everything parsed and applied again when it first opens.
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        "app.tcss",
+        *sorted(Path(__file__).parent.parent.joinpath("screens").glob("*.tcss")),
+    ]
     CSS = themes.token_css()
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[Any]] = {Commands}

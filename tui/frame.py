@@ -7,6 +7,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input
@@ -19,6 +20,7 @@ from tui.signs import Signs
 from tui.widgets.bar import Bar, with_targets
 from tui.widgets.field import Field
 from tui.widgets.rows import RowList, TextPane
+from tui.widgets.styled import PALETTE
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -55,6 +57,7 @@ class FindInput(Field):
 class Framed(Screen[None]):
     """A screen with the frame. Subclasses give ``PLACE``, ``KEYS``, ``body``, ``draw_body``, ``title_words``."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PALETTE
     PLACE: ClassVar[str] = ""
     KEYS: ClassVar[tuple[Key, ...]] = COMMON
     AUTO_FOCUS = "#list"
@@ -69,7 +72,7 @@ class Framed(Screen[None]):
         self.find = ""
         self._pending = False
         self._resizing: Timer | None = None
-        self._laid_out = False
+        self._laid_out: Size | None = None
 
     def compose(self) -> ComposeResult:
         """The six rows of the frame."""
@@ -141,19 +144,23 @@ class Framed(Screen[None]):
         self.draw()
 
     def on_resize(self, _: events.Resize) -> None:
-        """Another layout, once the size has settled."""
-        if not self._laid_out:
-            self.lay_out()
-            return
+        """Another layout, once the size has settled; a place that opens is laid out for its size already."""
         if self._resizing is not None:
             self._resizing.stop()
+            self._resizing = None
+        if self.app.size == self._laid_out:
+            self.session_changed()
+            return
+        if self._laid_out is None:
+            self.lay_out()
+            return
         self._resizing = self.set_timer(DEBOUNCE, self.lay_out)
 
     def lay_out(self) -> None:
         """Choose the layout by size, then draw."""
         if not self.is_mounted or not self.app.size.width:
             return
-        self._laid_out = True
+        self._laid_out, self._resizing = self.app.size, None
         now = self.size_name
         for name in SIZES:
             self.set_class(name == now, f"-{name}")
@@ -174,7 +181,7 @@ class Framed(Screen[None]):
 
     def draw(self) -> None:
         """Draw everything from the session."""
-        if not self._laid_out or not self.is_mounted or not self.is_current:
+        if self._laid_out is None or not self.is_mounted or not self.is_current:
             return
         self.draw_frame()
         if self.size_name != "tiny":

@@ -15,6 +15,7 @@ from rich.segment import Segment
 from textual import events
 from textual.app import ScreenStackError
 from textual.keys import _character_to_key
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
 from tests.test_tui.fakes import FakePorts
@@ -34,22 +35,45 @@ class Stage:
         self.pilot = pilot
 
     async def settle(self) -> None:
-        """Wait until the engine is idle and no widget has anything left to handle."""
+        """Wait until the engine is idle and every widget has handled what it has, twice in a row."""
         until = time.monotonic() + DEADLINE
         quiet = 0
-        while quiet < 12:
+        while quiet < 2 and self.app.is_running:
             assert time.monotonic() < until, f"the app did not settle:\n{self.text()}"
-            if not self.app.is_running:
-                return
             with contextlib.suppress(ScreenStackError):
                 self.app.screen._on_timer_update()
-            busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs))
-            quiet = 0 if busy or self._has_messages() else quiet + 1
+            await self._handled(until)
+            busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs)) or any(
+                getattr(screen, "_resizing", None) for screen in self.app.screen_stack
+            )
+            quiet = 0 if busy or self._has_work() else quiet + 1
             await asyncio.sleep(0.002 if busy else 0)
 
-    def _has_messages(self) -> bool:
-        pumps = [self.app, *(node for screen in self.app.screen_stack for node in screen.walk_children(with_self=True))]
-        return any(pump.message_queue_size or pump._next_callbacks for pump in pumps)
+    def _pumps(self) -> list[MessagePump]:
+        shown = [node for screen in self.app.screen_stack for node in screen.walk_children(with_self=True)]
+        return [self.app, *shown]
+
+    def _has_work(self) -> bool:
+        """Whether a widget has messages, or wants to be laid out or painted; what lies under a modal is not painted."""
+        if any(pump.message_queue_size or pump._next_callbacks for pump in self._pumps()):
+            return True
+        if not self.app.screen_stack:
+            return False
+        wants = ("_layout_required", "_repaint_required", "_dirty_widgets", "_callbacks")
+        shown = self.app.screen.walk_children(with_self=True)
+        return any(getattr(node, flag, None) for node in shown for flag in wants)
+
+    async def _handled(self, until: float) -> None:
+        """Wait until every widget is done with what it is at; an empty queue alone does not say so."""
+        told = []
+        for pump in self._pumps():
+            done = asyncio.Event()
+            if pump.is_running and pump.call_later(done.set):
+                told.append((pump, done))
+        for pump, done in told:
+            while not done.is_set() and pump.is_running and time.monotonic() < until:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), 0.1)
 
     async def press(self, *keys: str) -> None:
         """Press keys one after another, each settled."""

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.screen import Screen
 from textual.widget import Widget
 
 from mesh.draw.map import draw_map
@@ -14,6 +16,13 @@ from tui.present.lines import Row, line
 from tui.widgets.canvas_view import CanvasView
 from tui.widgets.log_pane import LogPane
 from tui.widgets.rows import RowList, TextPane
+from tui.widgets.styled import PALETTE
+
+
+class Ground(Screen[None]):
+    """A screen with the styles of tokens."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = PALETTE
 
 
 class Bench(App[None]):
@@ -24,6 +33,9 @@ class Bench(App[None]):
     def __init__(self, widget: Widget) -> None:
         super().__init__()
         self.widget = widget
+
+    def get_default_screen(self) -> Ground:
+        return Ground()
 
     def compose(self) -> ComposeResult:
         yield self.widget

@@ -1,7 +1,5 @@
 """One-row bars: header, rail, title, status and footer. Each draws one line; places and keys can be clicked."""
 
-from typing import ClassVar
-
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -13,8 +11,6 @@ from tui.widgets.styled import Styled
 
 class Bar(Styled, Widget):
     """One line. ``targets`` are (from cell, to cell, action) that a click runs."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
 
     class Clicked(Message):
         """A target was clicked."""

@@ -19,7 +19,6 @@ from tui.widgets.styled import Styled
 class CanvasView(Styled, ScrollView, can_focus=True):
     """A drawing with one of its regions selected. What does not touch the selection is dimmed."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(0,-1)", show=False),
         Binding("down,j", "move(0,1)", show=False),

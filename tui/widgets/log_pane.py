@@ -26,7 +26,6 @@ class LogPane(Styled, ScrollView, can_focus=True):
     """Lines of text, the newest last. The file behind it has all; the pane has the last ``MAX_LINES``."""
 
     ALLOW_SELECT = True
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_by(-1)", show=False),
         Binding("down,j", "scroll_by(1)", show=False),

@@ -19,7 +19,7 @@ from tui.signs import Signs, ascii_cells
 from tui.widgets.bar import Bar
 from tui.widgets.field import TypedOnly
 from tui.widgets.rows import TextPane
-from tui.widgets.styled import Styled, harmless
+from tui.widgets.styled import PALETTE, Styled, harmless
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -30,7 +30,6 @@ T = TypeVar("T")
 class Push(Styled, Widget, can_focus=True):
     """A button: Enter or a click pushes it. ``note`` stands behind it while it cannot do its work."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "push", show=False),
         Binding("left", "app.focus_previous", show=False),
@@ -90,7 +89,6 @@ class Push(Styled, Widget, can_focus=True):
 class Turn(Styled, Widget, can_focus=True):
     """A field with a few values: left and right change it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "turn(1)", show=False),
         Binding("left", "turn(-1)", show=False),
@@ -144,8 +142,6 @@ class Turn(Styled, Widget, can_focus=True):
 class Prompt(Styled, Widget):
     """``> `` before a field."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
-
     def render_line(self, y: int) -> Strip:
         """The prompt."""
         return self.strip(line(("> ", "key")), self.size.width)
@@ -154,6 +150,7 @@ class Prompt(Styled, Widget):
 class Box(ModalScreen[T]):
     """Subclasses give ``box_title``, ``lines(width)``, ``fields()``, ``buttons()`` and act on ``pushed(name)``."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = PALETTE
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+g", "leave", "cancel", show=False),
         Binding("pagedown", "scroll_text(4)", show=False),

@@ -18,7 +18,6 @@ from tui.widgets.styled import Styled
 class RowList(Styled, ScrollView, can_focus=True):
     """Rows with a cursor. ``Moved`` tells where the cursor went, ``Opened`` that a row was double-clicked."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
@@ -161,7 +160,7 @@ class RowList(Styled, ScrollView, can_focus=True):
         row = self._rows[index]
         if not row.key or row.key != self.cursor:
             return self.strip(row.lines[offset], width)
-        style = self.get_component_rich_style("t-cursor" if self.has_focus else "t-cursor-blurred")
+        style = self.screen.get_component_rich_style("t-cursor" if self.has_focus else "t-cursor-blurred")
         drawn = row.lines[offset] if offset else marked(row.lines[0], self.signs.cursor)
         return self.strip(drawn, width, style)
 
@@ -195,8 +194,6 @@ def marked(given: Line, sign: str) -> Line:
 
 class TextPane(Styled, ScrollView, can_focus=True):
     """Lines made for its width by a function: detail panes. Scrolls; has no cursor."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = Styled.COMPONENT_CLASSES
 
     def __init__(self, *, id: str | None = None, focusable: bool = False) -> None:
         super().__init__(id=id)

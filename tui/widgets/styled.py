@@ -1,6 +1,6 @@
 """What every drawn widget shares: tokens become styles, lines become strips, ASCII terminals get ASCII."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
 from rich.style import Style
@@ -23,10 +23,13 @@ def harmless(text: str) -> str:
     return text if text.isprintable() else clean(text).translate({9: " ", 10: " "})
 
 
-class Styled(_Base):
-    """Mixin for widgets that draw lines of (text, token)."""
+# The component classes of every screen that holds such widgets. Textual matches the style sheet against each component
+# class of each widget whenever styles change: on the widgets themselves that was half of the time to open a place.
+PALETTE: Final = {f"t-{name}" for name in TOKENS} | {"t-cursor", "t-cursor-blurred"}
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"t-{name}" for name in TOKENS} | {"t-cursor", "t-cursor-blurred"}
+
+class Styled(_Base):
+    """Mixin for widgets that draw lines of (text, token), on a screen whose component classes are ``PALETTE``."""
 
     @property
     def signs(self) -> Signs:
@@ -38,7 +41,7 @@ class Styled(_Base):
         """The style of a token on this widget's ground; an unknown token has the plain one."""
         if not token or token not in TOKENS:
             return self.rich_style
-        return self.rich_style + self.get_component_rich_style(f"t-{token}", partial=True)
+        return self.rich_style + self.screen.get_component_rich_style(f"t-{token}", partial=True)
 
     def strip(self, given: Line, width: int, over: Style | None = None) -> Strip:
         """Exactly ``width`` cells of a line; ``over`` replaces every token's style (the cursor row)."""
