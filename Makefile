@@ -8,7 +8,7 @@ ARGS ?=
 STAMP := .venv/.ready-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real lint fix snapshots screenshot bench tools lock clean
+.PHONY: help setup demo test test-real lint fix snapshots screenshot bench proof tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: $(STAMP) ## open the app in its own lab of clusters and clouds (ARGS="--sc
 	$(BIN)/meshwright demo $(ARGS)
 
 test: $(STAMP) ## the fast tests; no Go needed (ARGS="-k name")
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/real $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/real --ignore=tests/proof $(ARGS)
 
 test-real: $(STAMP) tools ## the tests on real API servers, kubectl, helm and charts (needs Go)
 	$(BIN)/python -m pytest -q -rs tests/real $(ARGS)
@@ -42,6 +42,9 @@ screenshot: $(STAMP) ## draw docs/mesh.svg from the lab
 
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
+
+proof: $(STAMP) ## the long proofs; writes docs/proof.md (about an hour)
+	$(BIN)/python -m tests.proof $(ARGS)
 
 tools: ## build the pinned real servers of tools/ into .tools (about 10 min once, then cached)
 	tools/build

@@ -367,3 +367,13 @@ def test_two_worlds_do_not_disturb_each_other(world: World, tmp_path: Path) -> N
         assert sick(other) and not sick(world)
         FAULTS["vxlan-both-ways"].clear(world)
         assert sick(other), "clearing a fault in one world leaves the other as it is"
+
+
+async def test_two_denials_add_up_and_are_taken_back_one_by_one(world: World) -> None:
+    for name in ("exec-denied", "secrets-denied"):
+        await registry.inject(world, name, {})
+    assert not may(world, EAST, "create", "pods", "exec") and not may(world, EAST, "list", "secrets")
+    await registry.clear(world, "exec-denied")
+    assert may(world, EAST, "create", "pods", "exec") and not may(world, EAST, "list", "secrets")
+    await registry.clear(world, "secrets-denied")
+    assert may(world, EAST, "list", "secrets") and may(world, EAST, "delete", "pods")

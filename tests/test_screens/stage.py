@@ -49,6 +49,13 @@ class Stage:
             quiet = 0 if busy or self._has_work() else quiet + 1
             await asyncio.sleep(0.002 if busy else 0)
 
+    async def begun(self) -> None:
+        """Wait until the first work was given out, which comes after the first frame."""
+        until = time.monotonic() + DEADLINE
+        while not self.app.session.collectors:
+            assert time.monotonic() < until, "the app did not begin"
+            await asyncio.sleep(0.002)
+
     def _pumps(self) -> list[MessagePump]:
         shown = [node for screen in self.app.screen_stack for node in screen.walk_children(with_self=True)]
         return [self.app, *shown]
@@ -132,6 +139,7 @@ async def staged(
     try:
         async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
             stage = Stage(app, pilot)
+            await stage.begun()
             await stage.settle()
             yield stage
     finally:

@@ -1,0 +1,57 @@
+"""Two faults of the lab at a time: what was broken later is never called good, and nothing breaks."""
+
+import itertools
+
+import pytest
+
+from tests.proof.figures import told
+from tests.test_walk.test_faults import SHOWN
+from tests.test_walk.walking import Lab, lab, until
+
+pytestmark = pytest.mark.timeout(7200)
+LATER = 300.0
+SECONDS = 60.0
+
+
+def called_good(running: Lab, fault: str) -> list[str]:
+    """Roots of a fault that ``check`` calls good now."""
+    done = running.check()
+    told = {(one["code"], one["subject_text"]): one["state"] for one in done.report["findings"]}
+    assert "ERROR" not in told.values() and done.code in (0, 1, 3), done.out
+    return [f"{code} {subject}" for code, subject in SHOWN[fault].roots if told.get((code, subject)) in ("PASS", "N/A")]
+
+
+def inject(running: Lab, fault: str) -> None:
+    running.tell(lambda control: control.inject(fault))
+
+
+def clear(running: Lab, fault: str) -> None:
+    running.tell(lambda control: control.clear(fault))
+
+
+def stays_bad(running: Lab, fault: str, beside: str) -> None:
+    """Wait until no root of the fault is called good."""
+    seen: list[list[str]] = []
+
+    def bad() -> bool:
+        seen.append(called_good(running, fault))
+        return not seen[-1]
+
+    until(bad, f"{fault} is not called good beside {beside}", SECONDS, last=seen)
+
+
+def test_pairs_of_faults() -> None:
+    names = sorted(SHOWN)
+    with (
+        told("A fault is not called good because another was there before") as figures,
+        lab("healthy", speed=50) as one,
+    ):
+        for first, second in itertools.permutations(names, 2):
+            # Only the later one is judged: it may have mended the earlier, as an upgrade brings back an image.
+            inject(one, first)
+            inject(one, second)
+            one.tell(lambda control: control.jump(LATER))
+            stays_bad(one, second, first)
+            clear(one, second)
+            clear(one, first)
+        figures += [f"{len(names) * (len(names) - 1)} ordered pairs of {len(names)} faults"]
