@@ -13,7 +13,7 @@ from backends.lab import registry
 from backends.lab.api.authorizer import Attributes, Authorizer
 from backends.lab.commands.kube.store import StorePort
 from backends.lab.commands.releases.storage import Storage
-from backends.lab.faults import FAULTS
+from backends.lab.faults import EVERY, FAULTS
 from backends.lab.network.packet import Packet
 from backends.lab.scenarios.places import EAST, TOKYO
 from backends.lab.storage.resources import CONFIGMAPS, DAEMONSETS, SERVICES
@@ -280,21 +280,27 @@ async def secrets_are_denied_and_the_rest_is_not(world: World) -> None:
 
 
 def test_every_fault_is_held_to_a_symptom() -> None:
-    assert set(FAULTS) >= REQUIRED and len(FAULTS) >= 15
-    assert set(SYMPTOMS) == set(FAULTS)
-    assert all(one.title and one.layer for one in FAULTS.values())
+    assert set(EVERY) >= set(FAULTS) >= REQUIRED
+    assert set(SYMPTOMS) == set(EVERY)
+    assert all(one.title and one.layer for one in EVERY.values())
+
+
+async def test_what_is_not_offered_cannot_be_had(world: World) -> None:
+    for name in set(EVERY) - set(FAULTS):
+        with pytest.raises(registry.NoSuchName, match="vxlan-one-way"):
+            await registry.inject(world, name, {})
+    assert not world.faults
 
 
 @pytest.mark.parametrize("name", sorted(SYMPTOMS))
 async def test_a_fault_shows_and_goes_again(world: World, name: str) -> None:
     assert world.simulation.settle(600, lambda: well(world)), ("before", not_ready(world), sick(world))
-    await registry.inject(world, name, {})
+    EVERY[name].inject(world)
     try:
         settle(world, 600)
         await SYMPTOMS[name](world)
     finally:
-        await registry.clear(world, name)
-    assert not world.faults
+        EVERY[name].clear(world)
     assert world.simulation.settle(1500, lambda: well(world)), (not_ready(world), sick(world))
     settle(world, 100)
     assert await served_by(world, EAST, times=2) == {TOKYO}
@@ -312,7 +318,7 @@ async def test_faults_are_told_where(world: World) -> None:
 
 
 async def test_no_answer_knows_the_name_of_a_fault(world: World) -> None:
-    for name in ("vxlan-one-way", "leaf-expired", "port-names-differ", "wrong-peer-name"):
+    for name in ("vxlan-one-way", "leaf-expired", "affinity-unknown", "wrong-peer-name"):
         await registry.inject(world, name, {})
     settle(world, 300)
 
