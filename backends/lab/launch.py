@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections import deque
@@ -50,8 +51,9 @@ class LabHandle:
         return self.process.pid
 
     async def stop(self) -> None:
-        """End the lab and wait for it; one that does not end is killed."""
+        """End the lab and wait for it; one that does not end is killed, and what it wrote removed for it."""
         await _end(self.process)
+        shutil.rmtree(self.kubeconfig.parent, ignore_errors=True)
         self._draining.cancel()
         await asyncio.gather(self._draining, return_exceptions=True)
 

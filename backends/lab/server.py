@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import msgspec
@@ -182,11 +183,36 @@ def _end_with_parent() -> None:
         sys.exit(0)
 
 
-async def _run(options: argparse.Namespace, folder: Path) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+class _Signals:
+    """SIGTERM, SIGINT and SIGHUP ask the lab to end, however often and however late they come.
+
+    A killed parent is told twice, by the pipe and by the signal: handlers of the event loop end with the loop, and the
+    signal would end the process before its folder is removed.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._come)
+
+    def told(self) -> asyncio.Event:
+        """Set when the lab shall end; of the running event loop from now on."""
+        self._loop = asyncio.get_running_loop()
+        if self._asked:
+            self._stop.set()
+        return self._stop
+
+    def _come(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed: the lab has ended
+                self._loop.call_soon_threadsafe(self._stop.set)
+
+
+async def _run(options: argparse.Namespace, folder: Path, signals: _Signals) -> int:
+    stop = signals.told()
     world = World(seed=options.seed, speed=options.speed, state_dir=folder)
     lab = Lab(world, stop)
     watching = asyncio.ensure_future(_parent_gone(stop))
@@ -233,9 +259,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a lab until it is told to end; returns the exit code."""
     options = _options(argv)
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.ERROR, stream=sys.stderr)
+    signals = _Signals()
     _end_with_parent()
     with _state_folder() as folder:
-        return asyncio.run(_run(options, folder))
+        return asyncio.run(_run(options, folder, signals))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The lab as a process: how it starts, what it says, and everything that ends it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -227,6 +228,24 @@ async def test_a_signal_ends_it_cleanly(lab: LabHandle, number: signal.Signals) 
     lab.process.send_signal(number)
     assert await asyncio.wait_for(lab.process.wait(), 10) == 0
     assert not folder.exists()
+
+
+async def test_signals_that_keep_coming_do_not_save_its_folder() -> None:
+    async with start_lab("small", module=small_lab.MODULE) as handle:
+        folder = handle.kubeconfig.parent
+        async with asyncio.timeout(20):
+            while handle.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    handle.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0)
+        assert not folder.exists()
+
+
+async def test_a_lab_that_was_killed_leaves_its_folder_to_its_launcher() -> None:
+    async with start_lab("small", module=small_lab.MODULE) as handle:
+        handle.process.kill()
+        await handle.process.wait()
+    assert not handle.kubeconfig.parent.exists()
 
 
 async def test_it_ends_when_its_parent_closes_the_pipe() -> None:
