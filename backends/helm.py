@@ -1,12 +1,10 @@
-"""The ``helm`` program: a values diff per step, values by a private file, never key material (DESIGN §1, §8)."""
+"""The ``helm`` program: a values diff per step, values by its standard input, never key material (DESIGN §1, §8)."""
 
 import asyncio
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from backends.process import NotStarted, Started, run
@@ -53,7 +51,7 @@ class Helm:
         return version
 
     def command(self, ref: ContextRef, release: str, namespace: str, version: str) -> tuple[str, ...]:
-        """The command as run, but for the values file."""
+        """The command as run, but for the values."""
         chart = os.environ.get(CHART, "")
         source = (chart.format(version=version),) if chart else ("cilium", "--repo", REPOSITORY, "--version", version)
         return (
@@ -67,23 +65,22 @@ class Helm:
         """Install or upgrade with these values over the release's own. Raises ``StepFailed`` with helm's own words."""
         environment = kubeconfig_first(ref)
         before = await self._settled(ref, release, namespace, environment, output)
-        with tempfile.TemporaryDirectory(prefix="meshwright-") as folder:
-            file = Path(folder) / "values.yaml"
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                json.dump(values, stream)
-            argv = [*self.command(ref, release, namespace, version), "--values", str(file)]
-            output("$ " + " ".join(argv[:-2]) + " --values …")
-            done = await self._run(argv, environment, output)
+        argv = [*self.command(ref, release, namespace, version), "--values", "-"]
+        output("$ " + " ".join(argv[:-2]) + " --values …")
+        done = await self._run(argv, environment, output, json.dumps(values).encode())
         if done.code:
             raise _failed(done.errors, done.code, done.timed_out, ref, release, namespace, before)
         after, _ = await self._release(ref, release, namespace, environment)
         changed = (f"release {release} of {ref.key}: revision {before} → {after}",)
         return Outcome(changed, {"cluster": ref.key, "release": release, "namespace": namespace, "revision": before})
 
-    async def _run(self, argv: list[str], environment: Mapping[str, str], output: Output | None = None) -> Any:
+    async def _run(
+        self, argv: list[str], environment: Mapping[str, str], output: Output | None = None, send: bytes | None = None
+    ) -> Any:
         try:
-            return await run(argv, environment=environment, seconds=_HOOKS + 60, line=output, started=self._started)
+            return await run(
+                argv, environment=environment, send=send, seconds=_HOOKS + 60, line=output, started=self._started
+            )
         except NotStarted as error:
             raise StepFailed("helm cannot be run", error.why, "Install helm 3.14 or newer, then resume.") from error
 

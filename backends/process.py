@@ -65,8 +65,9 @@ async def run(
     if started:
         started(child.pid, start_time(child.pid))
     output, errors = _Collector(max_bytes, line), _Collector(max_bytes, line)
-    streams = child.protocol
-    reading = asyncio.gather(_feed(streams, send), output.drain(streams.stdout), errors.drain(streams.stderr))
+    reading = asyncio.gather(
+        _feed(child.protocol, send), output.drain(child.output.stream), errors.drain(child.errors.stream)
+    )
     timed_out = False
     try:
         await asyncio.wait_for(_ended(child, reading), seconds)
@@ -125,9 +126,7 @@ class _Collector:
         self._line = line
         self._rest = b""
 
-    async def drain(self, stream: asyncio.StreamReader | None) -> None:
-        if stream is None:
-            return
+    async def drain(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(65536):
             room = self._max - len(self.kept)
             self.kept += chunk[: max(room, 0)]
@@ -162,11 +161,20 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.exited.set()
 
 
+class _Reading(Struct):
+    """Our end of one of a program's streams."""
+
+    transport: asyncio.ReadTransport
+    stream: asyncio.StreamReader
+
+
 class _Child(Struct):
     """A started program: its streams, and the event of its end."""
 
     transport: asyncio.SubprocessTransport
     protocol: _Protocol
+    output: _Reading
+    errors: _Reading
 
     @property
     def pid(self) -> int:
@@ -178,21 +186,40 @@ class _Child(Struct):
 
 
 async def _start(argv: Sequence[str], environment: Mapping[str, str] | None, folder: str | None, fed: bool) -> _Child:
+    # The program holds the reading ends of its own output too: when we are killed it must not die of a closed pipe at
+    # its next word, before it has put in order what it was doing (helm marks its release as failed).
+    (read_output, output), (read_errors, errors) = os.pipe(), os.pipe()
     try:
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
             _Protocol,
             *argv,
             stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=errors,
+            pass_fds=(read_output, read_errors),
             env=dict(environment) if environment is not None else None,
             cwd=folder,
             start_new_session=True,
             preexec_fn=_end_with_parent(),
         )
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise _not_started(argv, error) from error
-    return _Child(transport, protocol)
+    except BaseException as error:
+        os.close(read_output)
+        os.close(read_errors)
+        if isinstance(error, OSError | subprocess.SubprocessError | ValueError):
+            raise _not_started(argv, error) from error
+        raise
+    finally:
+        os.close(output)
+        os.close(errors)
+    return _Child(transport, protocol, await _reading(read_output), await _reading(read_errors))
+
+
+async def _reading(descriptor: int) -> _Reading:
+    stream = asyncio.StreamReader(limit=1 << 16)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb", 0)
+    )
+    return _Reading(transport, stream)
 
 
 def _not_started(argv: Sequence[str], error: BaseException) -> NotStarted:
@@ -237,7 +264,8 @@ async def _end(child: _Child, reading: "asyncio.Future[Any]") -> None:
     reading.cancel()
     with contextlib.suppress(asyncio.CancelledError, OSError):
         await reading
-    child.transport.close()
+    for transport in (child.transport, child.output.transport, child.errors.transport):
+        transport.close()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ def install_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
 
 
 def helm_command(now: Situation, cluster: str, version: str, values_file: str) -> Command:
-    """The helm line as it will be run; values go through a file, never through arguments."""
+    """The helm line for a person; values never go through arguments."""
     words = (
         "helm", "upgrade", "--install", "cilium", "cilium", "--repo", CHART_REPOSITORY, "--version", version,
         "--namespace", "kube-system", "--kube-context", now.context(cluster).context,

@@ -302,19 +302,24 @@ def waiting(teller: Teller, revisions: int) -> bool:
     return len(teller.releases()) > revisions and bool(service["spec"]["type"] == "LoadBalancer")
 
 
-def test_a_signal_marks_the_release_and_a_kill_does_not(tellers: tuple[Teller, Teller]) -> None:
+@pytest.mark.parametrize("unread", [False, True], ids=["read", "unread"])
+def test_a_signal_marks_the_release_and_a_kill_does_not(tellers: tuple[Teller, Teller], unread: bool) -> None:
+    """One whose output nobody reads dies of its farewell, before it marks anything."""
     wait = ("--set", f"{MESH},clustermesh.apiserver.service.type=LoadBalancer", "--wait")
     for teller in tellers:
         teller.helm("install", "cilium", str(OLD), "--set", MESH)
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM,) if unread else (signal.SIGTERM, signal.SIGKILL):
             command = [*teller.argv, "upgrade", "cilium", str(OLD), *wait, "-n", SPACE]
             command += ["--kubeconfig", str(teller.plane.kubeconfig)]
             count = len(teller.releases())
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
                 # From then on it waits for the load balancer's address, for five minutes.
                 wait_for(partial(waiting, teller, count), 30, "an upgrade on its way")
+                if unread:
+                    process.stdout.close()  # type: ignore[union-attr]  # it is a pipe
+                    process.stdout = None
                 process.send_signal(number)
-                output, errors = process.communicate(timeout=20)
+                output, errors = (said or "" for said in process.communicate(timeout=20))
             teller.said += [*normal(output), *normal(errors), str(process.returncode)]
             teller.helm("history", "cilium")
         teller.helm("upgrade", "cilium", str(OLD))

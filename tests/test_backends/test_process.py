@@ -180,6 +180,33 @@ def test_children_die_with_us(tmp_path: Path) -> None:
     until(lambda: gone(child))
 
 
+@LINUX
+def test_a_child_that_ends_with_us_can_say_so_and_put_things_in_order(tmp_path: Path) -> None:
+    """helm says that it was cancelled, then marks its release: of a closed pipe it would die in between."""
+    ready, order = tmp_path / "ready", tmp_path / "order"
+    child = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        "    for _ in range(50):\n"
+        "        print('cancelled', flush=True); print('!', file=sys.stderr, flush=True); time.sleep(0.01)\n"
+        f"    pathlib.Path({str(order)!r}).touch(); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    script = (
+        "import asyncio, sys\n"
+        "from backends import process\n"
+        f"asyncio.run(process.run([sys.executable, '-c', {child!r}], seconds=60))"
+    )
+    parent = subprocess.Popen([PYTHON, "-c", script], cwd=Path(__file__).parents[2])
+    try:
+        until(ready.exists, 20)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    until(order.exists)
+
+
 def test_on_the_terminal_output_can_be_kept_back() -> None:
     assert process.ask_on_terminal([PYTHON, "-c", "print('token')"], {**os.environ}) == (0, b"token\n")
     assert process.run_on_terminal([PYTHON, "-c", "raise SystemExit(4)"]) == 4

@@ -61,7 +61,7 @@ async def test_a_context_with_a_credential_plugin(lab: Shell) -> None:
     assert "failed with exit code 3" in refused.errors
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, "pending-upgrade")])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, "failed"), (signal.SIGKILL, "pending-upgrade")])
 async def test_cut_off(lab: Shell, number: signal.Signals, status: str) -> None:
     await lab.helm("install", "cilium", *CHART, *NAMED)
     # Without kube-proxy replacement's address no operator comes up: it waits for ever.

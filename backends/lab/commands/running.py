@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def running(body: Callable[[], int]) -> int:
-    """Run a program's body; its exit code. Whoever closes the pipe early is no failure worth a word."""
+    """Run a program's body; its exit code. One whose output nobody reads any more dies of it, as Go programs do."""
     # Until a command handles it, an interrupt ends the program as it ends any other.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
@@ -17,7 +17,7 @@ def running(body: Callable[[], int]) -> int:
         code = body()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more at its end, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        raise
     return code

@@ -96,7 +96,7 @@ def run_upgrade(session: Session) -> None:
             return
     chart = Chart(locate(session, session.words[1]))
     found = values(session)
-    with _prefixed("UPGRADE FAILED"), _cancellable(name):
+    with _prefixed("UPGRADE FAILED"), _cancellable(name, options) as cancellable:
         release = upgrade(
             session.port(),
             chart,
@@ -104,7 +104,7 @@ def run_upgrade(session: Session) -> None:
             name=name,
             namespace=session.namespace,
             policy=_policy(session),
-            options=options,
+            options=cancellable,
         )
     if session["output"] == "table":
         print(f'Release "{name}" has been upgraded. Happy Helming!')
@@ -171,14 +171,14 @@ def _install(session: Session, options: Options, *, replace: bool) -> Release:
     name, reference = session.words[0], session.words[1]
     chart = Chart(locate(session, reference))
     found = values(session)
-    with _cancellable(name):
+    with _cancellable(name, dataclasses.replace(options, replace=replace)) as cancellable:
         return install(
             session.port(),
             chart,
             found,
             name=name,
             namespace=session.namespace,
-            options=dataclasses.replace(options, replace=replace),
+            options=cancellable,
         )
 
 
@@ -236,21 +236,45 @@ def _prefixed(prefix: str) -> Iterator[None]:
         raise BadCommandLine(f"{prefix}: {error}") from error
 
 
-@contextmanager
-def _cancellable(name: str) -> Iterator[None]:
-    """While a release is written, SIGINT and SIGTERM end the operation with the release marked failed."""
+class _Cancelling:
+    """The first SIGINT or SIGTERM cancels; before the revision is recorded that waits until it is.
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    ``writing`` is around what a signal ends with the release marked failed.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._asked = False
+        self._writing = False
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        self._writing = True
+        try:
+            if self._asked:
+                raise Cancelled
+            yield
+        finally:
+            self._writing = False
+
+    def come(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        for each in handled:
-            signal.signal(each, signal.SIG_IGN)
-        print(f"Release {name} has been cancelled.", flush=True)
-        raise Cancelled
+        if self._asked:
+            return
+        self._asked = True
+        print(f"Release {self._name} has been cancelled.", flush=True)
+        if self._writing:
+            raise Cancelled
 
+
+@contextmanager
+def _cancellable(name: str, options: Options) -> Iterator[Options]:
+    """The options with which an operation can be cancelled by a signal, for the time of the block."""
+    cancelling = _Cancelling(name)
     handled = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(each, stop) for each in handled]
+    before = [signal.signal(each, cancelling.come) for each in handled]
     try:
-        yield
+        yield dataclasses.replace(options, writing=cancelling.writing)
     finally:
         for each, handler in zip(handled, before, strict=True):
             signal.signal(each, handler)

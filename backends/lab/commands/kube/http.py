@@ -132,6 +132,11 @@ class HttpPort:
                 return self._exchange(method, path, data, headers)
             verb = method.capitalize()
             raise Unreachable(f'{verb} "{self.target.server}{path}": {_network(self.target, error)}') from error
+        except BaseException:
+            # Somebody cancelled: the answer that is still to come is not the next request's.
+            self._connection.close()
+            self._connection = None
+            raise
         self._note_time(answer)
         return answer.status, text
 

@@ -58,7 +58,8 @@ def install(
         _replace(storage, earlier, release)
     storage.create(release)
     try:
-        _perform(storage, release, wanted, existing, options)
+        with options.writing():
+            _perform(storage, release, wanted, existing, options)
     except (ReleaseError, ApiFailure, Unreachable) as error:
         raise _failed(storage, release, error, options) from error
     release.status = DEPLOYED

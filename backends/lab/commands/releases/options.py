@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class Options:
 
     ``keys`` is the kind of key certificates get (the chart's is RSA, elliptic curves are quicker to build scenarios
     with). ``keep_null`` and ``cli`` make the operation the one of the ``cilium`` program, which is built on helm 4.
+    ``writing`` is around what may be cancelled: the revision is recorded, its end is not.
     """
 
     wait: bool = False
@@ -50,6 +52,7 @@ class Options:
     keys: Keys = "rsa"
     keep_null: bool = True
     cli: bool = False
+    writing: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 HELM: Options = Options()

@@ -56,7 +56,8 @@ def upgrade(
     storage.create(release)
     changed = changes.Changed()
     try:
-        _perform(storage, current, release, (before, wanted, changed), options)
+        with options.writing():
+            _perform(storage, current, release, (before, wanted, changed), options)
     except (ReleaseError, ApiFailure, Unreachable) as error:
         raise _failed(storage, release, changed, error, options) from error
     release.status = DEPLOYED
