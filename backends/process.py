@@ -68,6 +68,8 @@ async def run(
     reading = asyncio.gather(
         _feed(child.protocol, send), output.drain(child.output.stream), errors.drain(child.errors.stream)
     )
+    # At the event loop's end its parts are cancelled while nobody waits for it: that is nothing to complain about.
+    reading.add_done_callback(lambda done: done.cancelled() or done.exception())
     timed_out = False
     try:
         await asyncio.wait_for(_ended(child, reading), seconds)

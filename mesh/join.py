@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mesh import catalogue as fact
 from mesh.conditions import holds
+from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known
 from mesh.finding import Command, Finding, Risk, State
 from mesh.goal import Goal
@@ -92,7 +93,7 @@ def _gates(findings: Iterable[Finding], steps: Iterable[Step]) -> Iterable[Block
         if finding.code in awaited:
             continue
         if finding.state is State.FAIL and not any(fix.in_plan for fix in finding.fixes):
-            yield Blocker(finding.code, str(finding.subject), finding.code)
+            yield Blocker(finding.code, str(finding.subject), message(finding))
         elif finding.state is State.UNKNOWN and finding.code in ("CM0002", "CM0201"):
             yield Blocker(finding.code, str(finding.subject), "not known")
 

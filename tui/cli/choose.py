@@ -54,10 +54,9 @@ def _context(text: str, found: ContextList) -> ContextRef:
 
 
 def _unknown(text: str, found: ContextList) -> UsageError:
-    known = ", ".join(ref.key for ref in found.contexts[:12]) or "none"
-    return UsageError(
-        f"There is no context {text}", f"Known: {known}", problems(found) or "kubectl config get-contexts lists them."
-    )
+    known = ", ".join(ref.key for ref in found.contexts[:12])
+    why = f"Known: {known}" if known else f"No contexts in {', '.join(found.searched)}"
+    return UsageError(f"There is no context {text}", why, problems(found) or "kubectl config get-contexts lists them.")
 
 
 def _nothing(found: ContextList) -> UsageError:
