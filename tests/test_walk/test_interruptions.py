@@ -124,16 +124,27 @@ def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]
             found[name] = running.ended(_SECONDS)
         until(lambda: not carrying(mark), f"nothing is left running after {name}", 20)
 
+    def proving(running: Program) -> None:
+        running.said("◐ prove", _SECONDS)
+        bare.tell(lambda control: control.pause())
+        running.send(signal.SIGHUP)
+        running.said("a second signal ends them", _SECONDS)
+
     def nothing(running: Program) -> None:
         """It ends by itself."""
 
     def installing(running: Program) -> None:
         bare.tell(lambda control: control.api(EAST, latency=0.15))
         until(lambda: pending(bare, EAST), "helm installs", _SECONDS)
+        bare.tell(lambda control: control.pause())
 
     def waiting(running: Program) -> None:
         running.said("waiting for:", _SECONDS)
+
+    def connecting(running: Program) -> None:
+        running.said("◐ connect", _SECONDS)
         bare.tell(lambda control: control.pause())
+        until(lambda: "waiting for:" in running.out.rpartition("◐ connect")[2], "helm is done", _SECONDS)
         found["other operator"] = bare.call(
             "apply", *bare.named, "--yes", MESHWRIGHT_STATE_DIR=str(folder / "somebody else")
         )
@@ -146,8 +157,10 @@ def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]
     bare.tell(lambda control: control.api(EAST))
     cut("interrupt", "resume", when=waiting, by=signal.SIGINT)
     bare.tell(lambda control: control.pause(False))
-    cut("terminate", "resume", when=lambda running: running.said("◐ connect", _SECONDS), by=signal.SIGTERM)
-    cut("hang up", "resume", when=lambda running: running.said("deployed echo", _SECONDS), by=signal.SIGHUP)
+    cut("terminate", "resume", when=connecting, by=signal.SIGTERM)
+    bare.tell(lambda control: control.pause(False))
+    cut("hang up", "resume", when=proving, by=signal.SIGHUP)
+    bare.tell(lambda control: control.pause(False))
     cut("end", "resume", when=nothing, by=None)
     found["stale plan"] = bare.call("apply", *bare.named, "--yes", "--plan", str(folder / "plan.json"))
     return found
