@@ -225,7 +225,7 @@ def test_an_agent_that_dies_while_it_is_asked(bare: Lab, ends: dict[str, Done]) 
         done = bare.check()
     finally:
         bare.tell(lambda control: control.api(EAST))
-    assert done.code == 3 and done.found("FAIL", "ERROR") == []
+    assert done.code == 1 and done.found("FAIL", "ERROR") == [("CM0102", EAST)]
     unread = {subject for code, subject in done.found("UNKNOWN", "BLOCKED") if code == "CM0701"}
     assert unread == {f"{EAST} → {TOKYO}", f"{EAST} → {trio.OSAKA}"}
     assert bare.check().code == 0
