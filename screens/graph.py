@@ -60,9 +60,7 @@ class Mesh(Framed):
 
     def title_words(self) -> tuple[str, str]:
         """Views and counts."""
-        canvas = self.canvas
-        below = len(canvas.drawing.rows) - canvas.size.height - int(canvas.scroll_offset.y)
-        return present.title(self.session, self.view, below if canvas.size.height else 0)
+        return present.title(self.session, self.view, self.app.size.width, self.canvas.below)
 
     def status_words(self) -> str:
         """How the mesh is."""
@@ -77,7 +75,7 @@ class Mesh(Framed):
         empty.display = not some
         empty.show(lambda _: [] if some else present.nothing(self.session))
         if some:
-            drawing = self.drawing(self.canvas.size.width or self.app.size.width)
+            drawing = self.drawing(self.canvas.room.width or self.app.size.width)
             assert judged is not None
             self.canvas.show(drawing, present.related(judged.picture, self.canvas.selected))
         self.query_one("#rule", Bar).show(rule("", "", self.app.size.width, self.signs))

@@ -21,6 +21,7 @@ from tui.widgets.bar import Bar, with_targets
 from tui.widgets.field import Field
 from tui.widgets.rows import RowList, TextPane
 from tui.widgets.styled import PALETTE
+from tui.widgets.scrolled import Scrolled
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -100,6 +101,12 @@ class Framed(Screen[None]):
     def status_words(self) -> str:
         """What the status row says while nothing was announced."""
         return ""
+
+    def more_below(self) -> str:
+        """That the main text goes on below the screen."""
+        found = self.query("#text").results(Scrolled)
+        below = next((pane.below for pane in found), 0)
+        return f"{below} {'row' if below == 1 else 'rows'} below" if below else ""
 
     def header_subject(self) -> str:
         """What stands after the product's name; "" = the mesh."""
@@ -197,8 +204,8 @@ class Framed(Screen[None]):
             return
         self.query_one("#header", Bar).show(present.header(session, self.PLACE, width, signs, self.header_subject()))
         title, right = self.title_words()
-        if self.find:
-            right = f"/{self.find} · {right}" if right else f"/{self.find}"
+        told = [f"/{self.find}" if self.find else "", right, self.more_below()]
+        right = " · ".join(part for part in told if part)
         if self.size_name == "narrow":
             self.query_one("#rail", Bar).show(present.small_rail(session, self.PLACE, title, width, signs))
         else:
@@ -255,6 +262,11 @@ class Framed(Screen[None]):
     @on(RowList.Resized)
     def _rows_resized(self) -> None:
         self.session_changed()
+
+    @on(Scrolled.Seen)
+    def _seen(self) -> None:
+        if self._laid_out and self.is_current:
+            self.draw_frame()
 
     @on(Bar.Clicked)
     def _clicked(self, message: Bar.Clicked) -> None:

@@ -124,7 +124,7 @@ def test_j1_first_set_up(tmp_path: Path, size: tuple[int, int], more: dict[str, 
         terminal.send(">")
         at(terminal, "6 Mesh")
         terminal.wait_for("[Map]")
-        terminal.wait_for("1✓", 60)
+        terminal.wait_for("The link is healthy.", 60)
         assert "ARMED" not in terminal.text()
         terminal.send("q")
         assert terminal.wait_end() == 0

@@ -11,6 +11,7 @@ from tests.test_mesh import worlds as mesh_worlds
 from tests.test_screens.stage import staged
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import EAST, SERVICES, TOKYO, bare, of_world, pair, with_services
+from tui.widgets.canvas_view import CanvasView
 
 
 def probed(world: mesh_worlds.World, sick: tuple[str, ...] = ()) -> mesh_worlds.World:
@@ -76,6 +77,20 @@ async def test_three_clusters_are_drawn_and_what_does_not_touch_is_dimmed(tmp_pa
             await stage.press(key)
             seen.add(stage.app.screen.query_one("#canvas").selected)  # type: ignore[attr-defined]  # a CanvasView
         assert len(seen) >= 4 and "3 links: 3✓" in stage.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (90, 24), (120, 24)])
+async def test_the_views_are_never_cut_and_what_lies_below_is_counted(tmp_path: Path, size: tuple[int, int]) -> None:
+    world = mesh_worlds.build((members.eks(TOKYO, 1), members.aks(EAST, 2), members.eks("eks-dr", 3, "192.169")))
+    async with staged(of_world(tmp_path, probed(with_services(world, SERVICES))), size) as stage:
+        await stage.press("enter", "6")
+        canvas = stage.app.screen.query_one(CanvasView)
+        assert "[Map] Services ─" in stage.line(3)
+        below = len(canvas.drawing.rows) - canvas.room.height
+        assert below > 0 and f"{below} row" in stage.line(3)
+        assert canvas.drawing.width <= canvas.room.width and not canvas.show_horizontal_scrollbar
+        await stage.press("pagedown", "pagedown")
+        assert "below" not in stage.line(3)
 
 
 async def test_tab_finds_the_sick_and_says_when_nothing_is(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ async def test_login_export_help_and_error(tmp_path: Path, size: tuple[int, int]
         from screens.error import ErrorScreen
         from screens.login import Login
 
+        await stage.until("✓ ready")  # the highlighted context is looked at after a moment; it shows behind the boxes
         ref = ports.contexts.listed.contexts[0]
         stage.app.push_screen(Login(ref, ("aws", "sso", "login", "--profile", "lab")))
         await stage.settle()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mesh.facts import Reason
+from mesh.finding import State
 from tests.test_mesh import changes
 from tests.test_screens.stage import staged
 from tests.test_tui.fakes import two_clusters
@@ -66,7 +67,11 @@ async def test_consequences_unfold_and_fold(tmp_path: Path) -> None:
 async def test_all_shows_every_finding_and_filters_narrow(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "3", "a", "slash", *"state:pass", "enter")
-        assert "✓  CM0001" in stage.text()
+        assert "✓ CM0001" in stage.text()
+        passed = sum(found.state is State.PASS for found in stage.app.session.judged.findings)
+        assert f"{passed} findings match" in stage.line(3) and "No problem" not in stage.line(3)
+        await stage.press("escape", "slash", *"code:nothing", "enter")
+        assert "No finding matches" in stage.line(3)
         await stage.press("escape", "slash", *"code:CM0403 state:fail", "enter")
         rows = [row for row in stage.text().split("\n") if "CM0" in row[:14]]
         assert len([row for row in rows if row[1:3].strip()]) >= 1

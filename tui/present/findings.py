@@ -59,11 +59,20 @@ def matches(finding: Finding, find: str) -> bool:
     return True
 
 
+def _shown(judged: Judgement, layer: int | None, find: str) -> list[Finding]:
+    return [finding for finding in judged.findings if _in_layers(finding, layer) and matches(finding, find)]
+
+
 def title(session: Session, layer: int | None, find: str, everything: bool) -> tuple[str, str]:
     """``2 problems: 1 in plan, 1 needs you``."""
     judged = session.judged
     if judged is None:
         return "Preconditions", ""
+    where = words.layer(layer) if layer is not None else "all layers"
+    right = f"{find or where} · {'all' if everything else 'by rank'}"
+    if everything and (find or layer is not None):
+        number = len(_shown(judged, layer, find))
+        return f"{number or 'No'} {'finding matches' if number < 2 else 'findings match'}", right
     found = problems(judged, layer, find)
     fails = [problem for problem in found if problem.root.state in (State.FAIL, State.ERROR)]
     parts = []
@@ -79,8 +88,7 @@ def title(session: Session, layer: int | None, find: str, everything: bool) -> t
         if number:
             parts.append(f"{number} unknown" if word == "unknown" else _n(number, word))
     said = " · ".join(parts) or ("No problem matches" if find or layer is not None else "No problems")
-    where = words.layer(layer) if layer is not None else "all layers"
-    return said, f"{find or where} · {'all' if everything else 'by rank'}"
+    return said, right
 
 
 def _n(number: int, one: str) -> str:
@@ -103,8 +111,7 @@ def rows(
     if judged is None:
         return [Row("", tuple(_waiting(session)))]
     if everything:
-        found = [f for f in judged.findings if _in_layers(f, layer) and matches(f, find)]
-        return [_finding_row(f, width, signs) for f in _by_state(found)]
+        return [_finding_row(f, width, signs) for f in _by_state(_shown(judged, layer, find))]
     made: list[Row] = []
     for problem in problems(judged, layer, find):
         made.append(_problem_row(problem, width, signs, tall))

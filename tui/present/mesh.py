@@ -1,5 +1,7 @@
 """Mesh: the words beside the map, one link or cluster or service at a time (screens.md §3.8, §3.9)."""
 
+from rich.cells import cell_len
+
 from mesh.draw.lanes import in_words
 from mesh.finding import Finding, State
 from mesh.model.picture import Health, Link, MeshPicture, Plane
@@ -18,17 +20,22 @@ TOKENS = {
     Health.ABSENT: "absent",
 }
 VIEWS = ("Map", "Services")
+# Cells of the title's rule that are neither of its texts: two dashes and a blank at either end, and one between.
+RULE_ENDS = 9
 
 
-def title(session: Session, view: str, below: int = 0) -> tuple[str, str]:
-    """``[Map] Services``, ``2 clusters · 1 link: 1✗ · 8 global services``."""
+def title(session: Session, view: str, width: int, below: int = 0) -> tuple[str, str]:
+    """``[Map] Services``, ``2 clusters · 1 link: 1✗ · 8 global services``: the views are never cut, the counts are."""
     tabs = " ".join(f"[{name}]" if name == view else name for name in VIEWS)
     picture = session.judged.picture if session.judged else None
     if picture is None or not picture.clusters:
         return tabs, ""
-    more = f" · {below} rows below" if below > 0 else ""
+    clusters, links = _n(len(picture.clusters), "cluster"), link_counts(picture)
     services = _n(len(picture.services), "global service")
-    return tabs, f"{_n(len(picture.clusters), 'cluster')} · {link_counts(picture)} · {services}{more}"
+    more = [f"{_n(below, 'row')} below"] if below > 0 else []
+    shorter = ([clusters, links, services, *more], [clusters, links, *more], [links, *more], [links])
+    room = width - cell_len(tabs) - RULE_ENDS
+    return tabs, next((told for parts in shorter if cell_len(told := " · ".join(parts)) <= room), "")
 
 
 def link_counts(picture: MeshPicture) -> str:

@@ -8,15 +8,14 @@ from textual.geometry import Region as Area
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from mesh.draw.canvas import Drawing, Region
 from tui.present.lines import Line, Span
-from tui.widgets.styled import Styled
+from tui.widgets.scrolled import Scrolled
 
 
-class CanvasView(Styled, ScrollView, can_focus=True):
+class CanvasView(Scrolled):
     """A drawing with one of its regions selected. What does not touch the selection is dimmed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -77,7 +76,7 @@ class CanvasView(Styled, ScrollView, can_focus=True):
         """Bring it into view and tell."""
         region = self._region(key)
         if region is not None:
-            area = Area(region.x, region.y, region.width, min(region.height, max(self.size.height, 1)))
+            area = Area(region.x, region.y, region.width, min(region.height, max(self.room.height, 1)))
             self.scroll_to_region(area, animate=False, force=True, immediate=True)
         self.refresh()
         self.post_message(self.Selected(key))
@@ -104,20 +103,20 @@ class CanvasView(Styled, ScrollView, can_focus=True):
         if keys:
             self.selected = keys[place]
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self, _: events.Resize) -> None:
         """Another width, or a bar that takes a column of it."""
-        if event.size.width != self._width:
-            self._width = event.size.width
+        if self.room.width != self._width:
+            self._width = self.room.width
             self.post_message(self.Resized())
 
     def action_page(self, by: int) -> None:
         """Scroll by pages."""
-        self.scroll_to(y=self.scroll_offset.y + by * self.size.height, animate=False, force=True, immediate=True)
+        self.scroll_to(y=self.scroll_offset.y + by * self.room.height, animate=False, force=True, immediate=True)
 
     def render_line(self, y: int) -> Strip:
         """One row of the drawing."""
         scroll_x, scroll_y = self.scroll_offset
-        number, width = y + int(scroll_y), self.size.width
+        number, width = y + int(scroll_y), self.room.width
         if not 0 <= number < len(self._drawing.rows):
             return Strip.blank(width, self.rich_style)
         row = self._marked(self._drawing.rows[number], number)

@@ -153,6 +153,8 @@ class Box(ModalScreen[T]):
     COMPONENT_CLASSES: ClassVar[set[str]] = PALETTE
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+g", "leave", "cancel", show=False),
+        Binding("down", "scroll_text(1)", show=False),
+        Binding("up", "scroll_text(-1)", show=False),
         Binding("pagedown", "scroll_text(4)", show=False),
         Binding("pageup", "scroll_text(-4)", show=False),
     ]

@@ -12,6 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.present.lines import Line, Row
+from tui.widgets.scrolled import Scrolled
 from tui.widgets.styled import Styled
 
 
@@ -192,7 +193,7 @@ def marked(given: Line, sign: str) -> Line:
     return ((sign + text[1:], token), *given[1:])
 
 
-class TextPane(Styled, ScrollView, can_focus=True):
+class TextPane(Scrolled):
     """Lines made for its width by a function: detail panes. Scrolls; has no cursor."""
 
     def __init__(self, *, id: str | None = None, focusable: bool = False) -> None:
@@ -216,12 +217,12 @@ class TextPane(Styled, ScrollView, can_focus=True):
 
     def on_resize(self, _: events.Resize) -> None:
         """Made for another width."""
-        if self.size.width != self._width:
+        if self.room.width != self._width:
             self._draw()
 
     def _draw(self) -> None:
         # Hidden or not yet laid out it has no width: the app's stands in, so that it has a height to be laid out with.
-        self._width = self.size.width or self.app.size.width
+        self._width = self.room.width or self.app.size.width
         self._drawn = list(self._make(self._width)) if self._width > 0 else []
         self.virtual_size = Size(self._width, len(self._drawn))
         self.refresh()
@@ -230,5 +231,5 @@ class TextPane(Styled, ScrollView, can_focus=True):
         """One line."""
         number = y + int(self.scroll_offset.y)
         if not 0 <= number < len(self._drawn):
-            return Strip.blank(self.size.width, self.rich_style)
-        return self.strip(self._drawn[number], self.size.width)
+            return Strip.blank(self.room.width, self.rich_style)
+        return self.strip(self._drawn[number], self.room.width)
