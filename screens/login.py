@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from mesh.model.context import ContextRef
+from tui.present import contexts as present
 from tui.present.lines import Line, line, wrapped
 from tui.widgets.modal import Box, Push
 
@@ -23,7 +24,7 @@ class Login(Box[bool]):
     def lines(self, width: int) -> Sequence[Line]:
         """Why, and the command."""
         return [
-            *wrapped(f"The login of {self.ref.key} has ended. This command renews it:", width),
+            *wrapped(present.sign_in_words(self.mw.session, self.ref.key), width),
             (),
             *wrapped(self.command, width, "key", "  ", "    "),
             (),

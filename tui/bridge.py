@@ -37,6 +37,7 @@ class Bridge:
         self._jobs: dict[str, Future[Any]] = {}
         self._serials: dict[str, int] = {}
         self._live: set[tuple[str, int]] = set()
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
         self._thread.start()
@@ -44,12 +45,20 @@ class Bridge:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        # Told to stop: what was handed over meanwhile is not left without a first step.
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
 
     def submit(self, job: str, what: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Run ``work`` on the engine's loop. A job of the same name that is under way is stopped first.
 
-        Its end is told by ``JobDone``, ``JobFailed`` (with ``what`` it was) or ``JobCancelled``.
+        Its end is told by ``JobDone``, ``JobFailed`` (with ``what`` it was) or ``JobCancelled``. Nothing begins once the
+        bridge is closed.
         """
+        if self._closed:
+            return
         self.cancel(job)
         serial = self._serials[job] = self._serials.get(job, 0) + 1
         self._live.add((job, serial))
@@ -132,7 +141,10 @@ class Bridge:
         return self._sink.name
 
     def close(self, last: Callable[[], Coroutine[Any, Any, Any]] | None = None, grace: float = GRACE) -> None:
-        """Stop every job, let them write what they must, run ``last``; at most ``grace`` seconds in all."""
+        """Stop every job, let them write what they must, run ``last``; at most ``grace`` seconds in all, and once."""
+        if self._closed:
+            return
+        self._closed = True
         until = time.monotonic() + grace
 
         async def wind_up() -> None:
@@ -143,11 +155,10 @@ class Bridge:
             if last is not None:
                 await last()
 
-        ending = asyncio.run_coroutine_threadsafe(wind_up(), self._loop)
         with contextlib.suppress(Exception):  # what remains ends with the process; nothing could be shown any more
-            ending.result(max(until - time.monotonic(), 0.1))
+            asyncio.run_coroutine_threadsafe(wind_up(), self._loop).result(max(until - time.monotonic(), 0.1))
         self._sink.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.call(self._loop.stop)
         self._thread.join(max(until - time.monotonic(), 0.1))
 
 

@@ -8,7 +8,7 @@ from mesh.errors import UsageError
 from mesh.model.context import Access
 from tests.test_screens.stage import compare, staged
 from tests.test_tui.fakes import FakeContexts, FakePorts, peek, ref, two_clusters
-from tests.test_tui.worlds import many
+from tests.test_tui.worlds import chosen, many
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -62,10 +62,19 @@ async def test_an_ended_login_is_shown_and_renewed(tmp_path: Path) -> None:
         assert "? expired" in stage.text() and "aws sso login --profile lab" in stage.text()
         await stage.press("i")
         text = stage.text()
+        assert "The login of eks-tokyo has ended" in text
         assert all(word in text for word in ("Run here", "Copy", "Cancel", "aws sso login --profile lab"))
         await stage.press("enter")
         await stage.until("eks-tokyo is ready")
         assert ports.contexts.signed_in == ["eks-tokyo"] and "✓ ready" in stage.text()
+
+
+async def test_a_good_login_is_not_said_to_have_ended(tmp_path: Path) -> None:
+    ports = chosen(two_clusters(tmp_path))
+    ports.contexts.peeks["eks-tokyo"] = peek("eks-tokyo", login=("aws", "sso", "login"))
+    async with staged(ports) as stage:
+        await stage.press("i")
+        assert "eks-tokyo is signed in" in stage.text() and "has ended" not in stage.text()
 
 
 async def test_without_any_kubeconfig_it_says_where_it_looked(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from mesh import catalogue as fact
+from mesh.model.context import Right, Rights
 from tests.test_screens.stage import compare, staged
-from tests.test_tui.fakes import COLLECTORS, FakeContexts, FakeGatherer, FakePorts, basic_facts, ref, two_clusters
-from tests.test_tui.worlds import chosen, denied
+from tests.test_tui.fakes import COLLECTORS, FakeContexts, FakeGatherer, FakePorts, basic_facts, known, ref, two_clusters
+from tests.test_tui.worlds import EAST, TOKYO, chosen, denied
 
 
 async def test_before_anything_is_read_it_says_what_it_needs(tmp_path: Path) -> None:
@@ -30,6 +33,25 @@ async def test_a_denied_cell_tells_the_role_that_lifts_it(tmp_path: Path, size: 
         assert stage.app.clipboard.startswith("kind: Role") and "what lifts it" in stage.line(-2)
         await stage.press("left")
         assert "eks-tokyo · agents (exec)" in stage.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+async def test_missing_rights_are_partial_and_named(tmp_path: Path, size: tuple[int, int]) -> None:
+    ports = denied(tmp_path)
+    get, create = Right("get", "nodes"), Right("create", "pods/exec", namespace="kube-system")
+    ports.gatherer.facts += [
+        known(fact.RIGHTS, TOKYO, Rights("ops", (get, create))),
+        known(fact.RIGHTS, EAST, Rights("ops", (get,), (create,))),
+    ]
+    ports.gatherer.progress = [
+        replace(told, text=f"{1 if told.cluster == EAST else 2}/2") if told.collector == "rights" else told
+        for told in ports.gatherer.progress
+    ]
+    async with staged(ports, size) as stage:
+        await stage.press("enter", "down")
+        assert "✓ 2/2" in stage.text() and "not granted" not in stage.text()
+        await stage.press("right", "enter")
+        assert "▲ 1/2" in stage.text() and "not granted: create pods/exec in kube-system" in stage.text()
 
 
 async def test_while_reading_it_counts_and_can_be_stopped(tmp_path: Path) -> None:

@@ -133,10 +133,17 @@ def test_j1_first_set_up(tmp_path: Path, size: tuple[int, int], more: dict[str, 
 STEPS = ("wait for private API addresses", "open the mesh path", "connect both ways")
 
 
-def until_all_done(terminal: Terminal) -> None:
-    """Every step on the screen is done."""
-    steps = [line for line in terminal.lines()[2:] if line[2:3] in "✓✗⊘·◐" and line[4:5].isdigit()]
-    assert steps and all(line[2] == "✓" for line in steps), terminal.text()
+def until_all_done(terminal: Terminal, deadline: float = 10.0) -> None:
+    """Read until every step on the screen is done: the title may have been painted before the list."""
+    end = time.monotonic() + deadline
+    while not (steps := steps_of(terminal)) or any(line[2] != "✓" for line in steps):
+        alive = terminal.read(0.2)
+        assert alive and time.monotonic() < end, terminal.text()
+
+
+def steps_of(terminal: Terminal) -> list[str]:
+    """The rows of the list of steps."""
+    return [line for line in terminal.lines()[2:] if line[2:3] in "✓✗⊘·◐" and line[4:5].isdigit()]
 
 
 @pytest.mark.timeout(300)

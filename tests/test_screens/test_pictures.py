@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mesh.events import StepOutput
+from mesh.model.context import Access
 from tests.test_screens.stage import Stage, compare, staged
 from tests.test_tui import samples
-from tests.test_tui.fakes import two_clusters
+from tests.test_tui.fakes import peek, two_clusters
 from tui.present import crash
 from tui.session import Preview, Session
 
@@ -125,11 +126,12 @@ async def test_mesh(tmp_path: Path, size: tuple[int, int]) -> None:
 
 async def test_login_export_help_and_error(tmp_path: Path, size: tuple[int, int]) -> None:
     ports = two_clusters(tmp_path)
+    ports.contexts.peeks["eks-tokyo"] = peek("eks-tokyo", Access.EXPIRED, version="", cluster_uid="")
     async with staged(ports, size) as stage:
         from screens.error import ErrorScreen
         from screens.login import Login
 
-        await stage.until("✓ ready")  # the highlighted context is looked at after a moment; it shows behind the boxes
+        await stage.until("? expired")  # the highlighted context is looked at after a moment; it shows behind the boxes
         ref = ports.contexts.listed.contexts[0]
         stage.app.push_screen(Login(ref, ("aws", "sso", "login", "--profile", "lab")))
         await stage.settle()

@@ -1,6 +1,7 @@
 """The engine thread: results, failures, cancelling, events folded, lines bounded, an end that does not hang."""
 
 import asyncio
+import gc
 import threading
 import time
 from pathlib import Path
@@ -135,6 +136,24 @@ def test_closing_lets_jobs_write_their_last_words_and_does_not_wait_for_a_stuck_
     stuck.close(grace=0.3)
     assert time.monotonic() - started < 3
     release.set()
+
+
+@pytest.mark.filterwarnings("error")
+def test_closing_twice_leaves_nothing_behind(inbox: Inbox) -> None:
+    said: list[str] = []
+
+    async def last() -> None:
+        said.append("lab stopped")
+
+    bridge = Bridge(inbox)
+    bridge.close(last)
+    bridge.close(last)
+    gc.collect()
+    assert said == ["lab stopped"] and bridge.running("run") is False
+    bridge.submit("run", "running", last)
+    bridge.call(lambda: said.append("called"))
+    gc.collect()
+    assert said == ["lab stopped"] and not bridge.running("run")
 
 
 def test_messages_can_stand_for_each_other() -> None:

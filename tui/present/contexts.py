@@ -18,6 +18,18 @@ def short_path(path: str, home: str = "") -> str:
     return "~" + path[len(home) :] if home and (path == home or path.startswith(home + "/")) else path
 
 
+def sign_in_words(session: Session, key: str) -> str:
+    """Why one would sign in; of a login that is good, or that was not looked at, nothing else is said."""
+    peek = session.peeks.get(key)
+    if peek is None:
+        return f"{key} was not looked at yet. This command signs in:"
+    if peek.access is Access.EXPIRED:
+        return f"The login of {key} has ended. This command renews it:"
+    if peek.access in (Access.READY, Access.PARTIAL):
+        return f"{key} is signed in. This command signs in anew:"
+    return f"{key} is {peek.access.value}: whether its login is good is not known. This command signs in:"
+
+
 def heading(width: int, signs: Signs) -> Row:
     """The column heads."""
     cells = _cells("", "Context", "Cloud", "Where", "K8s", "Cilium", ("Access", "muted"), width, signs, "muted")

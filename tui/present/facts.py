@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from mesh import catalogue
 from mesh.events import CollectorProgress
+from mesh.model.context import Right
+from mesh.subject import OfCluster
 from tui.present import words
 from tui.present.lines import Line, Row, Span, column, line, rule, spread, wrapped
 from tui.session import Gathering, Session
@@ -26,6 +29,22 @@ def progress(session: Session, cluster: str, collector: str) -> CollectorProgres
     """What a collector of a cluster says; an empty record before it says anything."""
     found = session.gathering.progress.get((cluster, collector))
     return found or CollectorProgress(cluster, collector, "")
+
+
+def cell(session: Session, cluster: str, collector: str, signs: Signs) -> Span:
+    """What a collector of a cluster says. Rights that were read are not rights that are there."""
+    told = progress(session, cluster, collector)
+    text, token = words.collector_words(told.state, told.text, told.done, told.total, signs)
+    if told.state == "done" and _lacking(session, cluster, collector):
+        return f"{signs.warn} {told.text}", "warn"
+    return text, token
+
+
+def _lacking(session: Session, cluster: str, collector: str) -> tuple[Right, ...]:
+    if collector != catalogue.RIGHTS.name:
+        return ()
+    rights = session.store.value(catalogue.RIGHTS, OfCluster(cluster))
+    return rights.denied if rights else ()
 
 
 def title(session: Session) -> tuple[str, str]:
@@ -74,8 +93,7 @@ def rows(session: Session, width: int, signs: Signs, place: int = 0, cursor: str
     for collector, label in session.collectors:
         cells: list[Span] = [(column(f" {label}", head, signs) + " ", "")]
         for cluster in shown:
-            told = progress(session, cluster, collector)
-            text, token = words.collector_words(told.state, told.text, told.done, told.total, signs)
+            text, token = cell(session, cluster, collector, signs)
             here = cluster == clusters[min(place, len(clusters) - 1)] and len(shown) > 1
             mark = signs.cursor if here and collector == cursor else " "
             cells += [(mark, "key"), (column(text, room - 1, signs), token)]
@@ -139,9 +157,8 @@ def _by_cluster(session: Session, clusters: Sequence[str], width: int, signs: Si
     for cluster in clusters:
         cells: list[Span] = [(column(f" {cluster}", name, signs) + " ", "name")]
         for collector, _ in session.collectors:
-            told = progress(session, cluster, collector)
-            sign, token = words.collector_words(told.state, "", 0, 0, signs)
-            cells.append((column(sign, 2, signs), token))
+            text, token = cell(session, cluster, collector, signs)
+            cells.append((column(text.partition(" ")[0], 2, signs), token))
         text, token = summary(session, cluster, signs)
         made.append(Row(cluster, (line(*cells, " ", (text, token)),)))
     return made
@@ -153,7 +170,7 @@ def detail(session: Session, cluster: str, collector: str, width: int, signs: Si
     told = progress(session, cluster, collector)
     if not cluster or not collector:
         return []
-    text, token = words.collector_words(told.state, told.text, told.done, told.total, signs)
+    text, token = cell(session, cluster, collector, signs)
     seconds = words.duration(told.seconds) if told.seconds else ""
     made = [
         spread(line((f" {cluster} {signs.dot} {label}", "title")), line((text, token), f"  {seconds} "), width, signs)
@@ -162,7 +179,10 @@ def detail(session: Session, cluster: str, collector: str, width: int, signs: Si
         made += wrapped(told.detail, width - 1, "", "   ", "   ")
     if told.lift:
         made += wrapped(told.lift, width - 1, "key", "   lifts it: ", "             ")
-    if told.state == "":
+    lacking = _lacking(session, cluster, collector)
+    if lacking:
+        made += wrapped(f"not granted: {', '.join(map(str, lacking))}", width - 1, "", "   ", "   ")
+    elif told.state == "":
         made.append(line(("   not read yet", "muted")))
     elif told.state == "done" and not told.detail:
         made.append(line(("   all of it was read; v shows the facts", "muted")))
@@ -174,7 +194,7 @@ def cluster_detail(session: Session, cluster: str, width: int, signs: Signs) -> 
     made = [rule(cluster, "", width, signs)]
     for collector, label in session.collectors:
         told = progress(session, cluster, collector)
-        text, token = words.collector_words(told.state, told.text, told.done, told.total, signs)
+        text, token = cell(session, cluster, collector, signs)
         made.append(line(column(f"   {label}", 28, signs), " ", (text, token)))
         if told.detail and told.state != "done":
             made += wrapped(told.detail, width - 1, "muted", "     ", "     ")
