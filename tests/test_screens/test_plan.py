@@ -9,6 +9,7 @@ from textual.events import Paste
 from tests.test_screens.stage import staged
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import bare, joining, of_world, pair
+from tui.widgets.rows import TextPane
 
 
 async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
@@ -49,8 +50,33 @@ async def test_the_step_under_the_cursor_shows_its_command_and_copies_it(tmp_pat
         assert "install Cilium" in next(row for row in stage.text().split("\n") if row.startswith("▸"))
         await stage.press("c")
         assert stage.app.clipboard.startswith("helm upgrade --install cilium") and "copied" in stage.line(23)
+        assert "undo helm uninstall with cni.uninstall=true, then the parked DaemonSets run again" in " ".join(
+            stage.text().split()
+        )
         await stage.press("enter")
         assert "+ cluster.name" in stage.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18)])
+async def test_the_whole_of_a_step_can_be_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(of_world(tmp_path, bare()), size) as stage:
+        await stage.press("enter", "4")
+        while "install Cilium" not in next(row for row in stage.text().split("\n") if row.startswith("▸")):
+            await stage.press("down")
+        await stage.press("v")
+        pane = stage.app.screen.query_one("#text", TextPane)
+        rows = ["".join(text for text, _ in row).rstrip() for row in pane.drawn]
+        assert pane.below and rows[-1] not in stage.text() and (size[0] < 80 or "rows below" in stage.line(3))
+        seen = stage.text()
+        while pane.below:
+            await stage.press("down")
+            seen += stage.text()
+        assert all(row in seen for row in rows) and any(row.startswith("  undo") for row in rows)
+        assert "below" not in stage.text()
+        await stage.press("home")
+        assert rows[0] in stage.text() and rows[-1] not in stage.text()
+        await stage.press("end", "pageup", "pagedown")
+        assert rows[-1] in stage.text()
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 18)])

@@ -10,6 +10,7 @@ from tests.test_mesh import changes
 from tests.test_screens.stage import staged
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import EAST, TOKYO, bare, of_world, pair
+from tui.widgets.rows import TextPane
 
 
 async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
@@ -87,6 +88,24 @@ async def test_a_decision_that_is_needed_keeps_the_plan_closed(tmp_path: Path) -
         await stage.press("enter", "4", "A")
         assert "A is off: CM0002 aks-east needs you, press 3" in stage.line(23)
         assert stage.app.place == "plan"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18), (40, 12)])
+async def test_the_whole_of_a_finding_can_be_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with staged(of_world(tmp_path, bare()), size) as stage:
+        await stage.press("enter", "3", "enter", "v")
+        assert "EVIDENCE" in stage.text() and "aws ec2" not in stage.text()
+        pane = stage.app.screen.query_one("#text", TextPane)
+        seen = stage.text()
+        while pane.below:
+            before = pane.below
+            await stage.press("down" if before % 2 else "pagedown")
+            assert pane.below < before
+            seen += stage.text()
+        assert all(word in seen for word in ("WHY", "FIX 1 of", "aws ec2"))
+        assert "EVIDENCE" not in stage.text()
+        await stage.press("home")
+        assert "EVIDENCE" in stage.text()
 
 
 async def test_next_finding_goes_round(tmp_path: Path) -> None:

@@ -127,15 +127,14 @@ def choice_lines(goal: Goal, width: int) -> list[Line]:
 
 
 def step_head(step: Step, plan: Plan, width: int, signs: Signs) -> Line:
-    """``─ step 4 ─── about 3 m · undo: helm rollback ──``."""
+    """``─ step 4 ─── about 3 m ──``."""
     number = numbers(plan).get(step.id)
     label = f"step {number}" if number else "already so"
-    right = f"about {words.duration(step.usual)}" + (f" · undo: {step.undo}" if step.undo else "")
-    return rule(label, cut(right, max(width - 24, 10), signs), width, signs, lead=1)
+    return rule(label, f"about {words.duration(step.usual)}", width, signs, lead=1)
 
 
 def step_detail(step: Step, plan: Plan, width: int, signs: Signs, values: bool = False) -> list[Line]:
-    """The lower pane: why, what runs, what changes."""
+    """All of a step: why, what runs, when it is done, the way back, what changes; with ``values`` every change."""
     codes = f" ({', '.join(step.codes)})" if step.codes else ""
     made = [step_head(step, plan, width, signs)]
     made += labelled("why", step.why + codes, width, "", 2, 6)
@@ -145,21 +144,20 @@ def step_detail(step: Step, plan: Plan, width: int, signs: Signs, values: bool =
         made += labelled("run" if not place else "", command_text(command), width, "key", 2, 6)
     for command in step.same_as:
         made += labelled("same", f"as: {command_text(command)}", width, "muted", 2, 6)
-    if values:
-        made += [
-            line(f"  {'diff' if not place else '':<6}", (change, "ok" if change.startswith("+") else ""))
-            for place, change in enumerate(step.diff)
-        ]
-    elif step.diff:
-        made.append(_diff_line(step, width, signs))
-    if not values and step.until:
+    if step.until:
         until = ", ".join(dict.fromkeys(f"{condition.name.replace('-', ' ')}" for condition in step.until))
         made += labelled("done", f"when {until}; at most {words.duration(step.deadline)}", width, "muted", 2, 6)
+    made += labelled("undo", step.undo, width, "", 2, 6) if step.undo else []
+    if values:
+        for place, change in enumerate(step.diff):
+            made += labelled("" if place else "diff", change, width, "ok" if change.startswith("+") else "", 2, 6)
+    elif step.diff:
+        made.append(_diff_line(step, width, signs))
     return made
 
 
 def step_short(step: Step, plan: Plan, width: int, signs: Signs) -> list[Line]:
-    """The lower pane at 80 columns: one line each."""
+    """The lower pane at 80 columns: one line each, the way back in full."""
     codes = f" ({', '.join(step.codes)})" if step.codes else ""
     made = [step_head(step, plan, width, signs), _short("why", step.why + codes, width, "", signs)]
     if step.consequence and step.risk in (Risk.DISRUPTIVE, Risk.IRREVERSIBLE):
@@ -168,7 +166,9 @@ def step_short(step: Step, plan: Plan, width: int, signs: Signs) -> list[Line]:
         more = f"  {signs.ellipsis} {len(step.commands) - 1} more" if len(step.commands) > 1 else ""
         told = cut(command_text(step.commands[0]), width - 9 - len(more), signs) + more
         made.append(_short("run", told, width, "key", signs))
-    return [*made, _diff_line(step, width, signs)] if step.diff else made
+    if step.diff:
+        made.append(_diff_line(step, width, signs))
+    return [*made, *labelled("undo", step.undo, width, "", 2, 6)] if step.undo else made
 
 
 def _short(label: str, text: str, width: int, token: str, signs: Signs) -> Line:

@@ -215,6 +215,14 @@ class TextPane(Scrolled):
         if top:
             self.scroll_to(y=0, animate=False, force=True, immediate=True)
 
+    def action_rows(self, by: int) -> None:
+        """Scroll by rows, at once."""
+        self.scroll_to(y=self.scroll_offset.y + by, animate=False, force=True, immediate=True)
+
+    def action_pages(self, by: int) -> None:
+        """Scroll by pages; one row stays in view."""
+        self.action_rows(by * max(self.room.height - 1, 1))
+
     def on_resize(self, _: events.Resize) -> None:
         """Made for another width."""
         if self.room.width != self._width:

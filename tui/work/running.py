@@ -13,8 +13,8 @@ from tui.work.contexts import label
 
 if TYPE_CHECKING:
     from tui.work.director import Director
-# cilium-health needs 42 to 135 s to notice a change; asked again that often, for that long (seconds).
-PAUSE, PATIENCE = 10.0, 300.0
+# cilium-health needs 42 to 135 s to notice a change: asked again soon, then ever more seldom, for that long (seconds).
+PAUSE, GROWS, PAUSE_MAX, PATIENCE = 1.0, 1.5, 15.0, 300.0
 
 R = TypeVar("R", Plan, Step)
 
@@ -26,6 +26,7 @@ class RunDesk:
         self.director = director
         self._control: Any = None
         self._ended = 0.0
+        self._pause = PAUSE
 
     def apply(self) -> None:
         """Carry out the plan that was confirmed."""
@@ -112,6 +113,7 @@ class RunDesk:
         )
         self._control = None
         self._ended = self.director.ports.clock.now()
+        self._pause = PAUSE
         self.director.stage.tell(setup.end_words(self.director.session))
         self.director.read()
 
@@ -128,8 +130,10 @@ class RunDesk:
         ):
             return
 
+        pause, self._pause = self._pause, min(self._pause * GROWS, PAUSE_MAX)
+
         async def work() -> FactStore:
-            await director.ports.clock.sleep(PAUSE)
+            await director.ports.clock.sleep(pause)
             names = (catalogue.HEALTH.name, catalogue.AGENTS.name)
             return await director.ports.gatherer.gather(
                 session.chosen_refs, lambda _: None, only=names, base=director.session.store
