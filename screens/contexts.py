@@ -126,7 +126,8 @@ class Clusters(Framed):
             self.app.go("setup")
             return
         if not session.chosen:
-            self.tell("choose clusters with space first" if session.refs else "there is nothing to read")
+            nothing = "the contexts are not listed yet" if session.contexts is None else "there is nothing to read"
+            self.tell("choose clusters with space first" if session.refs else nothing)
             return
         if len(session.chosen) == 1 and self._inspect != session.chosen[0]:
             self._inspect = session.chosen[0]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mesh.model.context import ContextRef
 from tui.present import contexts as present
-from tui.present.lines import Line, line, wrapped
+from tui.present.lines import Line, wrapped
 from tui.widgets.modal import Box, Push
 
 
@@ -28,7 +28,7 @@ class Login(Box[bool]):
             (),
             *wrapped(self.command, width, "key", "  ", "    "),
             (),
-            line(("It runs on this terminal; the screen comes back when it ends.", "muted")),
+            *wrapped("It runs on this terminal; the screen comes back when it ends.", width, "muted"),
         ]
 
     def buttons(self) -> Sequence[Push]:

@@ -54,8 +54,8 @@ class Bridge:
     def submit(self, job: str, what: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Run ``work`` on the engine's loop. A job of the same name that is under way is stopped first.
 
-        Its end is told by ``JobDone``, ``JobFailed`` (with ``what`` it was) or ``JobCancelled``. Nothing begins once the
-        bridge is closed.
+        Its end is told by ``JobDone``, ``JobFailed`` (with ``what`` it was) or ``JobCancelled``. Nothing begins once
+        the bridge is closed.
         """
         if self._closed:
             return

@@ -20,8 +20,8 @@ from tui.signs import Signs
 from tui.widgets.bar import Bar, with_targets
 from tui.widgets.field import Field
 from tui.widgets.rows import RowList, TextPane
-from tui.widgets.styled import PALETTE
 from tui.widgets.scrolled import Scrolled
+from tui.widgets.styled import PALETTE
 
 if TYPE_CHECKING:
     from tui.app import MeshwrightApp
@@ -204,8 +204,7 @@ class Framed(Screen[None]):
             return
         self.query_one("#header", Bar).show(present.header(session, self.PLACE, width, signs, self.header_subject()))
         title, right = self.title_words()
-        told = [f"/{self.find}" if self.find else "", right, self.more_below()]
-        right = " · ".join(part for part in told if part)
+        right = present.title_right(title, right, [f"/{self.find}" if self.find else "", self.more_below()], width)
         if self.size_name == "narrow":
             self.query_one("#rail", Bar).show(present.small_rail(session, self.PLACE, title, width, signs))
         else:

@@ -191,6 +191,9 @@ class _Links:
     def _label(self, link: Link, at_left: bool, y: int) -> None:
         flipped = not self.places[link.a].left and self.places[link.b].left
         text = f" {label(link, self.canvas.glyphs, flipped=flipped)} "
+        if len(text) > self.right_edge - self.left_edge:
+            # Between boxes that stand close the sign alone: words would be painted over what the other box says.
+            text = f" {self.canvas.glyphs.sign(link.health)} "
         x = self.left_edge + 1 if at_left else self.right_edge - len(text)
         self.canvas.put(x, y, text, STYLES[link.health])
 

@@ -76,6 +76,13 @@ def test_map_looks_as_reviewed(name: str, picture: MeshPicture, width: int, glyp
     assert draw_map(picture, width, glyphs).text() + "\n" == (GOLDEN / f"map-{name}.txt").read_text()
 
 
+@pytest.mark.parametrize("width", [52, 59, 66])
+def test_a_label_is_never_painted_over_a_box(width: int) -> None:
+    rows = ["".join(text for text, _ in row) for row in draw_map(PAIR, width, UNICODE).rows]
+    linked = next(row for row in rows if "✗" in row)
+    assert linked.count("●") == 2 and linked.count("│") == 4
+
+
 def test_lanes_look_as_reviewed() -> None:
     assert draw_lanes(TRIANGLE).text() + "\n" == (GOLDEN / "lanes-triangle.txt").read_text()
 

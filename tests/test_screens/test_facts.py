@@ -9,7 +9,16 @@ from msgspec.structs import replace
 from mesh import catalogue as fact
 from mesh.model.context import Right, Rights
 from tests.test_screens.stage import compare, staged
-from tests.test_tui.fakes import COLLECTORS, FakeContexts, FakeGatherer, FakePorts, basic_facts, known, ref, two_clusters
+from tests.test_tui.fakes import (
+    COLLECTORS,
+    FakeContexts,
+    FakeGatherer,
+    FakePorts,
+    basic_facts,
+    known,
+    ref,
+    two_clusters,
+)
 from tests.test_tui.worlds import EAST, TOKYO, chosen, denied
 
 

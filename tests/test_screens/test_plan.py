@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 from textual.events import Paste
 
+from mesh.finding import Risk
+from screens.confirm import Confirm
 from tests.test_screens.stage import staged
+from tests.test_tui import samples
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import bare, joining, of_world, pair
 from tui.widgets.rows import TextPane
+from tui.work.running import replaced
+
+CLUSTERS = ("eks-tokyo", "aks-east", "kind-dr")
 
 
 async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
@@ -93,6 +99,26 @@ async def test_the_gate_asks_for_names_and_only_names_open_it(tmp_path: Path, si
         assert "[ Apply ]" in stage.text()
         await stage.press("escape")
         assert "Apply plan" not in stage.text() and stage.app.session.run is None
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 18), (40, 12)])
+@pytest.mark.parametrize("clusters", [CLUSTERS[:2], CLUSTERS], ids=["two", "three"])
+async def test_whatever_is_typed_or_pressed_in_the_gate_is_in_view(
+    tmp_path: Path, size: tuple[int, int], clusters: tuple[str, ...]
+) -> None:
+    steps = [replaced(step, risk=Risk.DISRUPTIVE, clusters=clusters) for step in samples.PLAN.steps]
+    async with staged(two_clusters(tmp_path), size) as stage:
+        stage.app.push_screen(Confirm(replaced(samples.PLAN, steps=tuple(steps)), ("ops in eks-tokyo",)))
+        await stage.settle()
+        for name in clusters:
+            assert f"  {name}" in stage.text()
+            await stage.press(*name[:-1])
+            assert f"> {name[:-1]}" in stage.text()
+            await stage.press(name[-1], "tab")
+        assert "[ Cancel ]" in stage.text() and "[ Apply ]" in stage.text() and "Nothing has been" in stage.text()
+        for _ in range(60):
+            await stage.press("down")
+        assert "way back" in stage.text()
 
 
 async def test_a_pasted_name_is_refused(tmp_path: Path) -> None:

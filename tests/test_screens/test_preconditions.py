@@ -69,7 +69,8 @@ async def test_all_shows_every_finding_and_filters_narrow(tmp_path: Path) -> Non
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "3", "a", "slash", *"state:pass", "enter")
         assert "✓ CM0001" in stage.text()
-        passed = sum(found.state is State.PASS for found in stage.app.session.judged.findings)
+        judged = stage.app.session.judged
+        passed = sum(found.state is State.PASS for found in judged.findings) if judged else 0
         assert f"{passed} findings match" in stage.line(3) and "No problem" not in stage.line(3)
         await stage.press("escape", "slash", *"code:nothing", "enter")
         assert "No finding matches" in stage.line(3)
@@ -95,6 +96,7 @@ async def test_the_whole_of_a_finding_can_be_read(tmp_path: Path, size: tuple[in
     async with staged(of_world(tmp_path, bare()), size) as stage:
         await stage.press("enter", "3", "enter", "v")
         assert "EVIDENCE" in stage.text() and "aws ec2" not in stage.text()
+        assert "CM0403 FAIL critical · 1 of 1" in stage.text() or size == (40, 12)
         pane = stage.app.screen.query_one("#text", TextPane)
         seen = stage.text()
         while pane.below:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from mesh.finding import State
 from mesh.model.context import Access
 from mesh.model.picture import Health, worst
@@ -30,6 +32,8 @@ PLACES = (
     PlaceName("setup", "5", "Set-up"),
     PlaceName("mesh", "6", "Mesh"),
 )
+# Cells of the title's rule that are neither of its texts: two dashes and a blank at either end, and one between.
+RULE_ENDS = 9
 ORDER = tuple(place.id for place in PLACES)
 
 
@@ -144,6 +148,15 @@ def rail(session: Session, place: str, width: int, signs: Signs) -> tuple[Line, 
         parts.append((line((label, "title" if index == here else ""), (sign, token), (closing, "title")), item.id))
     joined = tuple(span for part, _ in parts for span in part)
     return joined, parts
+
+
+def title_right(title: str, right: str, more: Sequence[str], width: int) -> str:
+    """What stands at the right of the title, with ``more``: it gives way, part by part, where both do not fit."""
+    parts = [*(part for part in right.split(" · ") if part), *(part for part in more if part)]
+    room = width - cell_len(title) - RULE_ENDS
+    while parts and cell_len(" · ".join(parts)) > room:
+        parts.pop(0)
+    return " · ".join(parts)
 
 
 def small_rail(session: Session, place: str, title: str, width: int, signs: Signs) -> Line:

@@ -6,6 +6,7 @@ from mesh.draw.lanes import in_words
 from mesh.finding import Finding, State
 from mesh.model.picture import Health, Link, MeshPicture, Plane
 from tui.present import words
+from tui.present.frame import RULE_ENDS
 from tui.present.lines import Line, Span, column, cut, line, pad, rule, wrapped
 from tui.present.texts import message
 from tui.session import Session
@@ -20,8 +21,6 @@ TOKENS = {
     Health.ABSENT: "absent",
 }
 VIEWS = ("Map", "Services")
-# Cells of the title's rule that are neither of its texts: two dashes and a blank at either end, and one between.
-RULE_ENDS = 9
 
 
 def title(session: Session, view: str, width: int, below: int = 0) -> tuple[str, str]:

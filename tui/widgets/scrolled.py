@@ -1,5 +1,6 @@
 """What every drawn widget that scrolls shares: the room it can draw in, and how much lies below it."""
 
+from textual import events
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -39,7 +40,7 @@ class Scrolled(Styled, ScrollView, can_focus=True):
         """A bar takes a row, or gives it back."""
         self.look()
 
-    def on_resize(self) -> None:
+    def on_resize(self, _: events.Resize) -> None:
         """It has more room, or less."""
         self.look()
 

@@ -1,9 +1,10 @@
 """What every drawn widget shares: tokens become styles, lines become strips, ASCII terminals get ASCII."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -28,8 +29,21 @@ def harmless(text: str) -> str:
 PALETTE: Final = {f"t-{name}" for name in TOKENS} | {"t-cursor", "t-cursor-blurred"}
 
 
+class WholeCells(ScrollBarRender):
+    """A scroll bar without the block characters of its ends: for ASCII terminals."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "]
+
+
 class Styled(_Base):
     """Mixin for widgets that draw lines of (text, token), on a screen whose component classes are ``PALETTE``."""
+
+    def on_mount(self) -> None:
+        """Bars of ASCII terminals are drawn in ASCII too."""
+        if self.signs.ascii and self.is_scrollable:
+            for bar in (self.vertical_scrollbar, self.horizontal_scrollbar):
+                setattr(bar, "renderer", WholeCells)  # noqa: B010  # Textual's own way: one bar may differ from its class
 
     @property
     def signs(self) -> Signs:

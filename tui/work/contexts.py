@@ -70,6 +70,8 @@ class ContextDesk:
         if not self._chosen_once:
             self._chosen_once = True
             self.director.update(chosen=self._first_choice())
+            # What was said while there was no list is not so any more.
+            self.director.stage.tell("")
         for key in self.director.session.chosen:
             self.peek(key)
 
