@@ -59,7 +59,7 @@ def open_bundle(paths: Sequence[str], keys: Callable[[Iterable[str]], list[str]]
         else:
             raise UsageError(
                 f"{clean(str(path))} is neither a recording nor a snapshot",
-                hint="Give files that meshwright snapshot wrote, or a folder of recordings.",
+                hint="Give a folder of recordings, or files of kind Snapshot.",
             )
     if not found and not snapshots:
         raise UsageError("There is nothing to read", f"No recording or snapshot in {', '.join(map(clean, paths))}.")

@@ -208,6 +208,20 @@ def lab_scenarios() -> "tuple[Scenario, ...]":
     return Labs().scenarios()
 
 
+def lab_refuse_unknown(scenario: str, faults: Sequence[str]) -> None:
+    """Before a screen opens. Raises ``UsageError`` for a scenario or fault that does not exist."""
+    from backends.lab import registry
+
+    try:
+        if scenario:
+            registry.scenario(scenario)
+        for name in faults:
+            registry.fault(name)
+    except registry.NoSuchName as error:
+        hint = "meshwright lab scenarios and meshwright lab faults tell about each."
+        raise UsageError(str(error), hint=hint) from error
+
+
 async def lab_faults() -> list[dict[str, Any]]:
     """What can be injected; of a running lab with what is active."""
     from backends.lab.control import URL_VARIABLE, LabControl

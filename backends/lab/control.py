@@ -17,13 +17,20 @@ from backends.lab import registry
 from backends.lab.objects import timestamp
 from backends.lab.storage.resources import NODES, PODS
 from backends.lab.world import LabCluster, World
+from mesh.errors import Exit, Undetermined
 
 URL_VARIABLE: Final = "MESHWRIGHT_LAB_CONTROL"
 TOKEN_VARIABLE: Final = "MESHWRIGHT_LAB_TOKEN_FILE"
 
 
-class ControlError(Exception):
-    """The lab refused: one sentence, and what there is instead where a name was wrong."""
+class ControlError(Undetermined):
+    """The lab could not be asked, or its answer was not understood: one sentence."""
+
+
+class ControlRefused(ControlError):
+    """The lab does not take what was asked: one sentence, and what there is instead where a name was wrong."""
+
+    exit_code = Exit.USAGE
 
 
 def state(world: World) -> dict[str, Any]:
@@ -277,7 +284,8 @@ class LabControl:
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as problem:
             raise ControlError(f"the lab does not answer at {self._url}: is it still running?") from problem
         if response.status != 200:
-            raise ControlError(str(answer.get("error", f"the lab answered {response.status}")))
+            kind = ControlRefused if response.status // 100 == 4 else ControlError
+            raise kind(str(answer.get("error", f"the lab answered {response.status}")))
         return answer
 
 

@@ -1,5 +1,6 @@
 """The lab's scenarios and faults by name, loaded when first asked for."""
 
+import difflib
 import importlib
 import inspect
 from collections.abc import Collection, Mapping
@@ -36,7 +37,9 @@ def fault(name: str) -> Any:
 
 def _named(what: str, known: Mapping[str, Any], name: str) -> Any:
     if name not in known:
-        raise NoSuchName(f"no {what} named {name!r}; there are: {', '.join(known) or 'none'}")
+        close = difflib.get_close_matches(name, known, 1)
+        meant = f"; did you mean {close[0]}?" if close else ";"
+        raise NoSuchName(f"no {what} named {name!r}{meant} there are: {', '.join(known) or 'none'}")
     return known[name]
 
 

@@ -104,4 +104,8 @@ def _app(arguments: argparse.Namespace) -> int:
         contexts=tuple(arguments.context),
         clusters=tuple(arguments.cluster),
     )
+    if demo and (options.scenario or options.faults):
+        from backends.wiring import lab_refuse_unknown
+
+        lab_refuse_unknown(options.scenario, options.faults)
     return run_app(open_ports(kubeconfig=arguments.kubeconfig, lab=demo), options)
