@@ -42,8 +42,8 @@ class FileStore:
     def append(self, run: int, record: Mapping[str, Any]) -> None:
         """Append one record as a line and fsync it.
 
-        The first record makes the run this process's own until it ends. Raises ``Refused`` when another process still
-        carries it out, or when the disk does not take the record.
+        The first record makes the run this process's own until ``release``. Raises ``Refused`` when another process
+        still carries it out, or when the disk does not take the record.
         """
         path = self.journal_path(run)
         line = json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"
@@ -60,6 +60,12 @@ class FileStore:
                 os.close(descriptor)
         except OSError as error:
             raise _no_journal(path, error) from error
+
+    def release(self, run: int) -> None:
+        """Unlock the journal: the run has ended here, while this process may live on with a screen open."""
+        descriptor = _CLAIMED.pop(os.path.realpath(self.journal_path(run)), None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def read(self, run: int) -> list[dict[str, Any]]:
         """All whole records of a run, in order: a torn line (a kill in the middle of a write) is left out."""
@@ -142,7 +148,7 @@ def _after_torn_line(descriptor: int) -> bytes:
 
 
 def _claim(path: Path) -> None:
-    """Keep the journal locked while this process lives; the kernel gives it back however that ends."""
+    """Keep the journal locked until ``release``; if this process ends first the kernel gives it back."""
     try:
         import fcntl
     except ImportError:

@@ -1,6 +1,6 @@
 """What a run did, as it happens: one record before each change is sent and one after its answer (DESIGN §3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -130,10 +130,13 @@ def read_run(run: int, records: Sequence[dict[str, Any]]) -> RunRecord | None:
     return RunRecord(run, plan, records[0]["at"], state, seconds, steps, tuple(changes), contexts)
 
 
-def latest_unfinished(store: Store) -> RunRecord | None:
-    """The newest run if it did not end done; older unfinished runs are history once a newer one exists."""
+def latest_unfinished(store: Store, gone: Callable[[RunRecord], bool] = lambda _: False) -> RunRecord | None:
+    """The newest run if it did not end done; older unfinished runs are history once a newer one exists.
+
+    Runs whose clusters are ``gone``, as a lab's are with it, say nothing about other clusters and are passed over.
+    """
     for run in reversed(store.runs()):
         record = read_run(run, store.read(run))
-        if record is not None:
+        if record is not None and not gone(record):
             return record if record.unfinished else None
     return None

@@ -179,6 +179,9 @@ class Store(Protocol):
     def append(self, run: int, record: Mapping[str, Any]) -> None:
         """Append one record to a run's journal and fsync."""
 
+    def release(self, run: int) -> None:
+        """This process carries the run out no more: another may go on with it."""
+
     def read(self, run: int) -> list[dict[str, Any]]:
         """All whole records of a run's journal, in order; a torn last line is left out."""
 

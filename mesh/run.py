@@ -5,7 +5,7 @@ The only module of the core that knows asyncio.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -114,23 +114,28 @@ class Runner:
             for step in self.plan.todo()
             for effect in step.effects
         ):
-            await writers.helm.version()
+            with self._refusing():
+                await writers.helm.version()
         run = self.before.run if self.before else self.ports.store.next_run()
         self.journal = Journal(self.ports.store, self.ports.clock, run)
         started = self.ports.clock.now()
         # Numbers begin at 1 for every operator; the moment a run began tells it from all others, also when it goes on.
         begun = self.before.started if self.before else started
         moment = datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds")
-        if self.before:
-            # Refused here, before the Leases, while another process carries the run out: they would look like ours.
-            self.journal.resume()
-        async with self._leases(writers, f"run {run} of {moment}"):
-            if not self.before:
-                contexts = {ref.key: f"{ref.context}@{ref.file}" for ref in self.refs}
-                self.journal.begin(self.plan, contexts, begun)
-            self.emit(RunStarted(run, self.plan.id, self.before is not None))
-            await self._steps(writers)
-        return self._finish(run, self.ports.clock.now() - started)
+        try:
+            if self.before:
+                # Refused here, before the Leases, while another process carries the run out: they would look like ours.
+                self.journal.resume()
+            async with self._leases(writers, f"run {run} of {moment}"):
+                if not self.before:
+                    contexts = {ref.key: f"{ref.context}@{ref.file}" for ref in self.refs}
+                    self.journal.begin(self.plan, contexts, begun)
+                self.emit(RunStarted(run, self.plan.id, self.before is not None))
+                await self._steps(writers)
+            return self._finish(run, self.ports.clock.now() - started)
+        finally:
+            # A screen may stay open for hours after the run: another process can go on with it meanwhile.
+            self.ports.store.release(run)
 
     def _refuse_blocked(self) -> None:
         refusing = [blocker for blocker in self.plan.blockers if blocker.refuses] or list(self.plan.blockers)
@@ -156,13 +161,24 @@ class Runner:
         self.store = self.store.put(after.since(before))
         return self.store
 
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What fails before the first step is a refusal: no step has begun, and nothing is there to go on with."""
+        try:
+            yield
+        except StepFailed as error:
+            words = "Nothing more was changed." if self.before else "Nothing was changed."
+            hint = error.hint.replace("then resume", "then try again")
+            raise Refused(error.title, error.detail, f"{hint} {words}".strip()) from error
+
     @contextlib.asynccontextmanager
     async def _leases(self, writers: Writers, holder: str):  # type: ignore[no-untyped-def]  # a context manager of None
         """One Lease per cluster, taken before the first change and renewed until the end (DESIGN §8.8)."""
         held: list[str] = []
         try:
             for cluster in self.plan.clusters:
-                await writers.cluster(cluster).hold(holder, LEASE_SECONDS)
+                with self._refusing():
+                    await writers.cluster(cluster).hold(holder, LEASE_SECONDS)
                 held.append(cluster)
             keeper = asyncio.create_task(self._keep(writers, holder))
             try:

@@ -220,7 +220,11 @@ def _state(pod: Mapping[str, Any]) -> str:
 def _hint(status: int, method: str, path: str) -> str:
     verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "get")
     words = path.partition("?")[0].rstrip("/").split("/")
-    resource = next((word for word in words if word in (*_PLURALS.values(), "pods", "leases")), words[-1])
+    # /api/v1 or /apis/GROUP/VERSION, then maybe namespaces/NAME, then the resource
+    rest = words[3:] if words[1:2] == ["api"] else words[4:]
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    resource = rest[0] if rest else words[-1]
     if status == 403:
         return f"Needs the right to {verb} {resource}; meshwright rights --for apply lists all of them."
     if status == 401:

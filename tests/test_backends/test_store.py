@@ -93,3 +93,17 @@ def test_a_run_belongs_to_the_process_that_carries_it_out(tmp_path: Path) -> Non
         other.communicate()
     store.append(run, {"kind": "resume"})
     assert store.read(run) == [{}, {"kind": "resume"}]
+
+
+def test_a_run_that_was_given_back_is_free_for_another_process(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    run = store.next_run()
+    store.append(run, {"kind": "run"})
+    lines = "import sys; from pathlib import Path; from backends.store import FileStore; "
+    lines += "FileStore(Path(sys.argv[1])).append(1, {'kind': 'resume'})"
+    argv = [sys.executable, "-c", lines, str(tmp_path)]
+    refused = subprocess.run(argv, capture_output=True, cwd=Path(__file__).parents[2], check=False)
+    assert refused.returncode != 0 and b"is being carried out by another process" in refused.stderr
+    store.release(run)
+    subprocess.run(argv, capture_output=True, cwd=Path(__file__).parents[2], check=True)
+    assert store.read(run) == [{"kind": "run"}, {"kind": "resume"}]

@@ -86,6 +86,8 @@ class FakeCluster:
         self.key = key
 
     async def hold(self, holder: str, seconds: int) -> None:
+        if error := self.world.fail.get(f"hold {self.key}"):
+            raise error
         if self.world.holder and self.world.holder != holder:
             raise Refused(f"{self.key} is being changed by {self.world.holder}")
 
@@ -187,6 +189,7 @@ class MemoryStore:
         self.records: dict[int, list[dict[str, Any]]] = {}
         self.values: dict[str, Any] = {}
         self.refuse = False
+        self.released: list[int] = []
 
     def journal_path(self, run: int) -> Path:
         return Path(f"/journal/{run}")
@@ -198,6 +201,9 @@ class MemoryStore:
         if self.refuse:
             raise Refused("The journal cannot be written, so nothing is changed")
         self.records.setdefault(run, []).append(dict(record))
+
+    def release(self, run: int) -> None:
+        self.released.append(run)
 
     def read(self, run: int) -> list[dict[str, Any]]:
         return list(self.records.get(run, []))

@@ -225,3 +225,30 @@ async def test_effects_without_conditions_are_done_when_they_return(world: FakeW
     assert (await run_plan(plan_of(world, parking), REFS, ports, Recorder())).state == "done"
     record = read_run(1, ports.store.records[1])
     assert record is not None and record.changes[0].undo == {"parts": [{"selector": {}}, {"selector": {}}]}
+
+
+async def test_a_lease_that_may_not_be_taken_refuses_the_run_before_it_begins(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    world.fail["hold b"] = failing("b refused POST leases")
+    with pytest.raises(Refused) as caught:
+        await run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, Recorder())
+    assert caught.value.exit_code == 5 and "Nothing was changed." in caught.value.hint
+    assert "helm a" not in world.calls and "release a" in world.calls
+    assert latest_unfinished(ports.store) is None
+
+
+async def test_a_run_that_ended_is_free_for_another_process(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    result = await run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, Recorder())
+    assert ports.store.released == [result.run]
+
+
+async def test_a_run_whose_clusters_are_gone_hides_no_other(world: FakeWorld) -> None:
+    ports = FakePorts(world)
+    world.hooks.clear()
+    plan = plan_of(world, step("one", "a", "b"))
+    first = await run_plan(plan, REFS, ports, Recorder())
+    second = await run_plan(plan, REFS, ports, Recorder())
+    assert (first.state, second.state) == ("failed", "failed")
+    found = latest_unfinished(ports.store, lambda record: record.run == second.run)
+    assert found is not None and found.run == first.run

@@ -58,6 +58,9 @@ class MemoryStore:
     def append(self, run: int, record: Mapping[str, Any]) -> None:
         self.journals.setdefault(run, []).append(dict(record))
 
+    def release(self, run: int) -> None:
+        pass
+
     def read(self, run: int) -> list[dict[str, Any]]:
         return list(self.journals.get(run, []))
 

@@ -1,6 +1,7 @@
 """``meshwright resume``: go on with a run; what is already so is not done again."""
 
 import argparse
+from pathlib import Path
 
 from mesh.errors import Refused, UsageError
 from mesh.journal import RunRecord, latest_unfinished, read_run
@@ -18,6 +19,12 @@ async def run(arguments: argparse.Namespace) -> int:
     ports = open_ports(kubeconfig=arguments.kubeconfig)
     record = _record(ports.store, arguments.run)
     if not arguments.context and not arguments.cluster:
+        if _gone(record):
+            raise Refused(
+                f"The clusters of run {record.run} are gone",
+                f"There is no {', '.join(_files(record))}: a lab's clusters end with it.",
+                f"If they are there under other contexts: meshwright resume {record.run} --context NAME",
+            )
         arguments.cluster = [f"{key}={place}" for key, place in record.contexts.items()]
     async with opened(arguments) as session:
         _same_clusters(session, record)
@@ -27,7 +34,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def _record(store: Store, number: int | None) -> RunRecord:
     if number is None:
-        record = latest_unfinished(store)
+        record = latest_unfinished(store, _gone)
         if record is None:
             raise Refused(
                 "There is no unfinished run", "Nothing to go on with.", "meshwright plan shows what a new run would do."
@@ -40,6 +47,17 @@ def _record(store: Store, number: int | None) -> RunRecord:
     if not record.unfinished:
         raise Refused(f"Run {number} is {record.state}", "There is nothing to go on with.")
     return record
+
+
+def _files(record: RunRecord) -> list[str]:
+    """The kubeconfig files that its contexts were read from."""
+    return sorted({place.rpartition("@")[2] for place in record.contexts.values()} - {""})
+
+
+def _gone(record: RunRecord) -> bool:
+    """Whether none of the kubeconfig files that the run was begun with is there any more."""
+    files = _files(record)
+    return bool(files) and not any(Path(file).exists() for file in files)
 
 
 def _how(record: RunRecord) -> str:
