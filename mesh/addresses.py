@@ -5,7 +5,7 @@ IPv4 lies at the start of the line and IPv6 behind it, so that one set holds bot
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
 from typing import Final
 
 Ranges = tuple[tuple[int, int], ...]
@@ -152,3 +152,13 @@ def free_block(taken: Ranges) -> str:
         if not overlap(ranges((block,)), taken):
             return block
     return ""
+
+
+def is_own_machine(host: str) -> bool:
+    """Whether a host names the machine that asks: loopback, unspecified, ``localhost``, or no host at all."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        name = host.rstrip(".").lower()
+        return name in ("", "localhost", "localhost.localdomain") or name.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from mesh import catalogue as fact
+from mesh.addresses import is_own_machine
 from mesh.errors import UsageError
 from mesh.facts import FactStore
 from mesh.goal import ClusterGoal, Exposure, Goal
@@ -19,7 +20,7 @@ from mesh.subject import OfCluster
 
 NAME: Final = re.compile(r"(?=.{1,32}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _MESH_FIELDS: Final = ("version", "mtu", "exposure", "ca", "certificates", "image")
-_CLUSTER_FIELDS: Final = ("name", "id", "pods", "nodeport")
+_CLUSTER_FIELDS: Final = ("name", "id", "pods", "nodeport", "apiserver")
 # Whole /16 blocks tried in this order; the first that touches nothing known is taken.
 _CANDIDATES: Final = tuple(
     ip_network(block)
@@ -34,8 +35,9 @@ _CANDIDATES: Final = tuple(
 def default_goal(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str] | None = None) -> Goal:
     """The goal for joining ``clusters``: what is in force stays, the rest is chosen free of every known range.
 
-    ``edits`` maps fields to text: ``pods``, ``name``, ``id`` or ``nodeport`` with ``.<cluster>``, and ``version``,
-    ``mtu``, ``exposure``, ``ca``, ``certificates``, ``image``. Raises ``UsageError`` for an edit that breaks its rule.
+    ``edits`` maps fields to text: ``pods``, ``name``, ``id``, ``nodeport`` or ``apiserver`` with ``.<cluster>``, and
+    ``version``, ``mtu``, ``exposure``, ``ca``, ``certificates``, ``image``. Raises ``UsageError`` for an
+    edit that breaks its rule.
     """
     edits = dict(edits or {})
     for field, text in edits.items():
@@ -106,6 +108,13 @@ def _nodeport_rule(text: str, _: Sequence[str]) -> str:
     return "" if text.isdigit() and 30000 <= int(text) <= 32767 else "a number from 30000 to 32767"
 
 
+def _api_server_rule(text: str, _: Sequence[str]) -> str:
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:]+\]", host) or not (port.isdigit() and 0 < int(port) < 65536):
+        return "HOST:PORT as the nodes reach it"
+    return f"{host} is the machine that asks, not the API server" if is_own_machine(host.strip("[]")) else ""
+
+
 def _version_rule(text: str, _: Sequence[str]) -> str:
     lines = supported_lines()
     line = ".".join(str(part) for part in parts(text)[:2])
@@ -138,6 +147,7 @@ _RULES: Final = {
     "id": _id_rule,
     "pods": _pods_rule,
     "nodeport": _nodeport_rule,
+    "apiserver": _api_server_rule,
     "version": _version_rule,
     "mtu": _mtu_rule,
     "exposure": _exposure_rule,
@@ -240,7 +250,8 @@ def _member(
         pods, sources["pods"] = settings.pod_cidrs, "in force"
     else:
         pods, sources["pods"] = (free_range(taken),), "default"
-    return ClusterGoal(cluster, name, identity[0], pods, running or version, sources=sources)
+    told = edits.get(f"apiserver.{cluster}", "").strip()
+    return ClusterGoal(cluster, name, identity[0], pods, running or version, api_server=told, sources=sources)
 
 
 def mesh_name(key: str) -> str:

@@ -18,6 +18,8 @@ class Exposure(StrEnum):
 class ClusterGoal(Struct, frozen=True):
     """One member: its key, Cilium name and id, pod ranges, Cilium version, node port (0 = the chart's or none).
 
+    ``api_server`` is ``host:port`` as the nodes reach it where the user gave it, else "".
+
     ``sources`` tells for each field where the value comes from: ``default``, ``edited``, ``in force``, ``from
     <cluster>``.
     """
@@ -29,6 +31,7 @@ class ClusterGoal(Struct, frozen=True):
     version: str
     mask_size: int = 24
     node_port: int = 0
+    api_server: str = ""
     sources: dict[str, str] = {}
 
 

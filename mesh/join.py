@@ -11,13 +11,14 @@ from mesh import catalogue as fact
 from mesh.conditions import holds
 from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known
-from mesh.finding import Command, Finding, Risk, State
+from mesh.finding import Finding, Risk, State
 from mesh.goal import Goal
 from mesh.joining.install import install_steps
 from mesh.joining.mesh import connect_step, path_step, prove_step, wait_step
 from mesh.joining.network import rule_steps, vpn_step
 from mesh.joining.prepare import ca_step, park_steps, restart_steps
 from mesh.joining.situation import Situation
+from mesh.joining.unread import gates, unknowns
 from mesh.model.kubernetes import OwnerKind
 from mesh.plan import Blocker, Plan, Step
 from mesh.subject import OfCluster
@@ -58,8 +59,11 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
     plan_id = hashlib.sha256(
         msgspec.json.encode((goal, prints, [step.id for step in steps]), order="sorted")
     ).hexdigest()[:4]
-    blockers = (*_refusals(store, goal), *_gates(findings, steps))
-    return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at)
+    found = tuple(_gates(findings, steps))
+    silent = {blocker.subject for blocker in found if blocker.code == "CM0002"}
+    blockers = (*_refusals(store, goal), *found, *gates(situation, steps, silent))
+    unread = tuple(unknowns(situation)) if any(not step.already for step in steps) else ()
+    return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at, unread)
 
 
 def _already(step: Step, store: FactStore) -> bool:
@@ -119,8 +123,3 @@ def consent_needed(plan: Plan) -> tuple[str, ...]:
         for cluster in step.clusters
     ]
     return tuple(dict.fromkeys(named))
-
-
-def script(plan: Plan) -> tuple[Command, ...]:
-    """Every command of the steps still to do, in order."""
-    return tuple(command for step in plan.todo() for command in step.commands)

@@ -160,7 +160,10 @@ class Blocker(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Steps in topological order; ``fingerprints`` are hashes of the facts it rests on, by fact key."""
+    """Steps in topological order; ``fingerprints`` are hashes of the facts it rests on, by fact key.
+
+    ``blockers`` keep it from being applied; ``unknowns`` are what it goes on without, for the user to verify first.
+    """
 
     id: str
     title: str
@@ -170,6 +173,15 @@ class Plan(Struct, frozen=True):
     blockers: tuple[Blocker, ...] = ()
     fingerprints: dict[str, str] = {}
     made_at: float = 0.0
+    unknowns: tuple[Blocker, ...] = ()
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Numbers of the steps to do by their ids, from 1 in order: the same wherever the plan is shown.
+
+        What is already so has none.
+        """
+        return {step.id: place for place, step in enumerate(self.todo(), 1)}
 
     def todo(self) -> tuple[Step, ...]:
         """Steps that would change or prove something."""

@@ -16,9 +16,8 @@ _PORTS = {"vxlan": 8472, "geneve": 6081}
 def install_values(goal: Goal, member: ClusterGoal, provider: Provider, api_host: str, api_port: int) -> Values:
     """Values of a first install: identity, overlay, ranges, kube-proxy replacement, and the mesh API.
 
-    ``api_host`` is the API server as the nodes reach it, without scheme: without kube-proxy the ClusterIP of
-    ``kubernetes`` does
-    not work before Cilium runs (F79).
+    ``api_host`` is the API server as the nodes reach it, without scheme, "" where that is not known (the plan is then
+    blocked): without kube-proxy the ClusterIP of ``kubernetes`` does not work before Cilium runs (F79).
     """
     values: Values = {
         "cluster": {"name": member.name, "id": member.cluster_id},
@@ -35,12 +34,12 @@ def install_values(goal: Goal, member: ClusterGoal, provider: Provider, api_host
         "azure": {"enabled": False},
         "nodeinit": {"enabled": False},
         "kubeProxyReplacement": "true" if not at_least(member.version, "1.16.0") else True,
-        "k8sServiceHost": api_host,
-        "k8sServicePort": api_port,
         "bpf": {"masquerade": True},
         "cni": {"exclusive": True},
         "operator": {"replicas": 2},
     }
+    if api_host:
+        values |= {"k8sServiceHost": api_host, "k8sServicePort": api_port}
     if provider is Provider.AKS:
         values["aksbyocni"] = {"enabled": True}
     if goal.mtu:

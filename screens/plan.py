@@ -25,7 +25,7 @@ class PlanPlace(Framed):
         Key("g", "plan.choices", "choices", "edit the choices behind the plan", "edit choices"),
         Key("v", "app.raw", "raw", "the whole values diff of the step", "values diff"),
         Key("A", "plan.apply", "apply", "apply the plan", "apply", acts=True),
-        Key("e", "app.export", "export", "export a script or values", "script"),
+        Key("e", "app.export", "export", "export the plan or Helm values", "export"),
         *(Key(k.keys, k.id, k.name, k.help, k.label, wide=True) for k in FIND),
         Key("c", "app.copy", "copy", "copy the step's command", "copy"),
         Key("r", "app.refresh", "refresh", "read the facts again"),
@@ -168,7 +168,7 @@ class PlanPlace(Framed):
         self.app.copy(present.command_of(step) if step else "", "the command")
 
     def key_export(self) -> None:
-        """Script, values or report."""
+        """The plan to read, or Helm values."""
         from screens.export import Export
         from tui.present import export
 

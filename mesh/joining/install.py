@@ -9,10 +9,11 @@ from mesh.values import Values, diff, enable_values, install_values
 
 
 def install_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
-    """Per member one Helm step: ``install Cilium`` or ``enable the mesh API``."""
+    """Per member one Helm step: ``install Cilium`` or ``enable the mesh API``; none on a guess which of them."""
     return [
         _enable(now, cluster, steps) if now.installed(cluster) else _install(now, cluster, steps)
         for cluster in now.clusters
+        if now.installed(cluster) or now.absent(cluster)
     ]
 
 

@@ -73,7 +73,7 @@ def park_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
 
 def _replaces(now: Situation, cluster: str) -> bool:
     settings = now.settings(cluster)
-    return settings is None or settings.kube_proxy_replacement
+    return settings.kube_proxy_replacement if settings else now.absent(cluster)
 
 
 def _park_step(now: Situation, cluster: str, names: tuple[str, ...], needs: tuple[str, ...]) -> Step:
@@ -121,7 +121,7 @@ def _restarts(now: Situation, cluster: str, managed: Condition) -> bool:
 
     Where Cilium runs and the pods were not read there is not: restarting workloads on a guess is worse than not to.
     """
-    if now.installed(cluster):
+    if not now.absent(cluster):
         return holds(managed, now.store)[0] is not None
     pods = now.store.get(fact.PODS, OfCluster(cluster))
     return not isinstance(pods, Known) or bool(unmanaged(pods.value, ()))

@@ -1,7 +1,8 @@
 """What the step builders look at: facts, goal and findings, with the questions they all ask."""
 
 from mesh import catalogue as fact
-from mesh.facts import FactStore
+from mesh.addresses import is_own_machine
+from mesh.facts import FactStore, Known
 from mesh.finding import Command, Finding
 from mesh.goal import ClusterGoal, Goal
 from mesh.model.cilium import CiliumSettings
@@ -55,12 +56,24 @@ class Situation:
         """Per cluster key the Cilium names of all other members."""
         return {cluster: [m.name for m in self.goal.members if m.cluster != cluster] for cluster in self.clusters}
 
+    def absent(self, cluster: str) -> bool:
+        """Whether Cilium is known not to be there; where that was not read both this and ``installed`` are false."""
+        got = self.store.get(fact.SETTINGS, OfCluster(cluster))
+        return isinstance(got, Known) and got.value is None
+
     def api_server(self, cluster: str) -> tuple[str, int]:
-        """Host and port of the API server as nodes reach it: the cloud's word before the kubeconfig's (§4.2).
+        """Host and port of the API server as nodes reach it, or ``("", 0)`` where only this machine's way is known."""
+        host, port = self.told_api_server(cluster)
+        return ("", 0) if is_own_machine(host) else (host, port)
+
+    def told_api_server(self, cluster: str) -> tuple[str, int]:
+        """Host and port of the API server: the user's word, else the cloud's, else the kubeconfig's (§4.2).
 
         A loopback address in a kubeconfig is a port forwarded to this machine; kind's nodes know the control plane
         by name.
         """
+        if told := self.member(cluster).api_server:
+            return host_and_port(told)
         identity = self.store.value(fact.CLOUD, OfCluster(cluster))
         ref = self.context(cluster)
         if ref.provider is Provider.KIND:

@@ -1,6 +1,7 @@
 """Plan, its choices and the gate: what is shown, what is typed, what is refused."""
 
-import subprocess
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -152,20 +153,18 @@ async def test_an_edited_choice_is_judged_while_it_is_typed_and_changes_the_plan
         assert "this choice was not edited" in stage.line(23)
 
 
-def syntax_error(script: Path) -> str:
-    """What a shell objects to in a script."""
-    return subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, check=False).stderr
-
-
-async def test_the_plan_is_exported_as_a_script_that_a_shell_takes(
+async def test_the_plan_is_exported_without_writing_over_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with staged(of_world(tmp_path, bare())) as stage:
-        await stage.press("enter", "4", "e", "tab", "tab", "tab", "tab", "enter")
-        script = tmp_path / "meshwright-plan.sh"
-        assert script.is_file() and script.stat().st_mode & 0o777 == 0o600
-        assert syntax_error(script) == ""
-        assert "helm upgrade --install" in script.read_text()
+        await stage.press("enter", "4", "e")
+        assert "script" not in stage.text()
+        await stage.press("tab", "tab", "tab", "tab", "enter")
+        first = tmp_path / "meshwright-plan.values.json"
+        assert first.is_file() and first.stat().st_mode & 0o777 == 0o600
+        assert json.loads(first.read_text())["kubeProxyReplacement"]
         await stage.press("e", "tab", "tab", "tab", "tab", "enter")
-        assert (tmp_path / "meshwright-plan-2.sh").is_file()
+    assert len([name for name in os.listdir(tmp_path) if name.startswith("meshwright-plan")]) == 2, (
+        "the first was not written over"
+    )

@@ -56,7 +56,7 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     plan = commands.add_parser("plan", help="the steps of a join; changes nothing", allow_abbrev=False)
     _reading(plan)
-    _output(plan, "text", "json", "script")
+    _output(plan, "text", "json")
     plan.add_argument("--write", metavar="FILE", help="keep the plan for apply --plan")
     apply = commands.add_parser("apply", help="carry a join out", allow_abbrev=False)
     _reading(apply)

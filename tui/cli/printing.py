@@ -97,7 +97,9 @@ def say_plan(plan: Plan) -> None:
     todo = plan.todo()
     done = len(plan.steps) - len(todo)
     say(f"{plan.title}: {len(todo)} to do, {done} already so (plan {plan.id})")
-    numbers = {step.id: str(index) for index, step in enumerate(plan.steps, start=1)}
+    numbers = {step: str(number) for step, number in plan.numbers.items()}
+    for unknown in plan.unknowns:
+        say(f"  ?  0  {unknown.code} {unknown.subject}: {unknown.text}")
     for step in plan.steps:
         say(_step_line(step, numbers))
     for step in todo:
@@ -115,6 +117,7 @@ def _step_line(step: Step, numbers: Mapping[str, str]) -> str:
         if len(step.clusters) == 2
         else f"{len(step.clusters)} clusters"
     )
+    if step.already:
+        return f"  ✓     {step.title:44} {where:14} already so"
     needs = " ".join(numbers[need] for need in step.needs if need in numbers) or "-"
-    sign = "✓" if step.already else "·"
-    return f"  {sign} {numbers[step.id]:>2}  {step.title:44} {where:14} needs {needs:10} {step.risk.value}"
+    return f"  · {numbers[step.id]:>2}  {step.title:44} {where:14} needs {needs:10} {step.risk.value}"

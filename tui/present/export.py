@@ -190,11 +190,10 @@ def of_finding(finding: Finding, problem: Problem | None, now: float) -> Formats
 
 
 def of_plan(plan: Plan) -> Formats:
-    """The plan as a script, the values per cluster, and for ``apply --plan``."""
+    """The plan to read, and the values per cluster."""
     clusters = dict.fromkeys(e.cluster for step in plan.steps for e in step.effects if isinstance(e, HelmApply))
     values = [Format(f"values of {cluster}", ".values.json", partial(_values, plan, cluster)) for cluster in clusters]
     return (
-        Format("shell script", ".sh", lambda: plan_words.script(plan)),
         *values,
         Format("Markdown", ".md", lambda: _plan_markdown(plan)),
     )
@@ -219,7 +218,7 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _plan_markdown(plan: Plan) -> str:
-    order = plan_words.numbers(plan)
+    order = plan.numbers
     made = [f"# {_cell(plan.title)} (plan {plan.id})"]
     for step in plan.steps:
         head = f"{order[step.id]}" if step.id in order else "already so"
@@ -240,7 +239,7 @@ def of_run(run: RunView, logs: Callable[[str], list[str]]) -> Formats:
         return "\n".join(made) + "\n"
 
     def report() -> str:
-        order = plan_words.numbers(run.plan)
+        order = run.plan.numbers
         made = [f"# Run {run.number}: {_cell(run.plan.title)}", "", f"{run.state}, {words.clock(run.seconds)}", ""]
         made += ["| # | Step | Where | State | Time |", "|---|---|---|---|---|"]
         for step in run.plan.todo():

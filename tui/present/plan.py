@@ -2,17 +2,12 @@
 
 from mesh.finding import Risk
 from mesh.goal import Goal
-from mesh.plan import Plan, Step
+from mesh.plan import Blocker, Plan, Step
 from tui.present import words
 from tui.present.finding import command_text
 from tui.present.lines import Line, Row, Span, clip, column, cut, labelled, line, rule, wrap, wrapped
 from tui.session import Session
 from tui.signs import Signs
-
-
-def numbers(plan: Plan) -> dict[str, int]:
-    """Numbers of the steps that would change or prove something, from 1 in order."""
-    return {step.id: place for place, step in enumerate(plan.todo(), 1)}
 
 
 def where(step: Step, plan: Plan) -> str:
@@ -24,7 +19,7 @@ def where(step: Step, plan: Plan) -> str:
 
 def needs(step: Step, plan: Plan) -> str:
     """Numbers of the steps that come first: ``1 8``, or ``-``."""
-    order = numbers(plan)
+    order = plan.numbers
     return (
         " ".join(str(order[need]) for need in sorted(step.needs, key=lambda n: order.get(n, 0)) if need in order) or "-"
     )
@@ -71,7 +66,14 @@ def rows(
         for step in plan.steps
         if all(word in f"{step.title} {where(step, plan)}".lower() for word in find.lower().split())
     ]
-    return [Row("", (_heads(width, signs),)), *(_step(step, plan, width, signs, step.id in changed) for step in shown)]
+    heads = (_heads(width, signs), *(_verify(unknown, width, signs) for unknown in plan.unknowns))
+    return [Row("", heads), *(_step(step, plan, width, signs, step.id in changed) for step in shown)]
+
+
+def _verify(unknown: Blocker, width: int, signs: Signs) -> Line:
+    """Step 0: what the plan goes on without, for the user to verify (§3.5 *Unknowns*)."""
+    told = f"  {unknown.text}: {unknown.code} {unknown.subject}"
+    return line((" 0 ", "unknown"), (cut(told, width - 4, signs), "unknown"))
 
 
 def _widths(width: int) -> tuple[int, int, int]:
@@ -91,7 +93,7 @@ def _heads(width: int, signs: Signs) -> Line:
 def _step(step: Step, plan: Plan, width: int, signs: Signs, changed: bool) -> Row:
     room, place, need = _widths(width)
     token = "muted" if step.already else ""
-    number: Span = (column(signs.done, 2, signs), "ok") if step.already else (f"{numbers(plan)[step.id]:>2}", "")
+    number: Span = (column(signs.done, 2, signs), "ok") if step.already else (f"{plan.numbers[step.id]:>2}", "")
     needed = column("" if step.already else needs(step, plan), need, signs) + " " if need else ""
     risk = "already so" if step.already else step.risk.value
     risk_token = "muted" if step.already else words.RISK_TOKENS[step.risk]
@@ -128,7 +130,7 @@ def choice_lines(goal: Goal, width: int) -> list[Line]:
 
 def step_head(step: Step, plan: Plan, width: int, signs: Signs) -> Line:
     """``─ step 4 ─── about 3 m ──``."""
-    number = numbers(plan).get(step.id)
+    number = plan.numbers.get(step.id)
     label = f"step {number}" if number else "already so"
     return rule(label, f"about {words.duration(step.usual)}", width, signs, lead=1)
 
@@ -221,14 +223,18 @@ def status(session: Session) -> str:
     if why:
         return why + "."
     disruptive = [step for step in plan.todo() if step.risk is Risk.DISRUPTIVE]
+    whole = "Plan is complete."
+    if plan.unknowns:
+        first = plan.unknowns[0]
+        whole = f"Not all is known: {first.code} {first.subject}, step 0."
     if not disruptive:
-        return "Plan is complete. No step is disruptive."
+        return f"{whole} No step is disruptive."
     clusters = tuple(dict.fromkeys(cluster for step in disruptive for cluster in step.clusters))
     verb = "is" if len(disruptive) == 1 else "are"
     number = "1 step" if len(disruptive) == 1 else f"{len(disruptive)} steps"
     if len(clusters) > 1:
-        return f"Plan is complete. {number} {verb} disruptive: {len(clusters)} cluster names will be asked."
-    return f"Plan is complete. {number} {verb} disruptive on {clusters[0]}: its name will be asked."
+        return f"{whole} {number} {verb} disruptive: {len(clusters)} cluster names will be asked."
+    return f"{whole} {number} {verb} disruptive on {clusters[0]}: its name will be asked."
 
 
 def blocker_lines(session: Session, width: int) -> list[Line]:
@@ -240,13 +246,16 @@ def blocker_lines(session: Session, width: int) -> list[Line]:
     for blocker in plan.blockers[:4]:
         told = blocker.text if blocker.refuses else f"{blocker.code} {blocker.subject}: {blocker.text}"
         made += wrapped(told, width - 2, "fail", "  off   ", "        ")
+    for unknown in plan.unknowns[:4]:
+        told = f"{unknown.code} {unknown.subject}: {unknown.text}"
+        made += wrapped(told, width - 2, "unknown", "  0     ", "        ")
     return made
 
 
 def confirm_lines(plan: Plan, who: tuple[str, ...], width: int, signs: Signs) -> list[Line]:
     """What the gate says before the fields (screens.md §3.6)."""
     todo = plan.todo()
-    order = numbers(plan)
+    order = plan.numbers
     seconds = sum(step.usual for step in todo)
     touched = tuple(dict.fromkeys(cluster for step in todo for cluster in step.clusters))
     number = "1 cluster" if len(touched) == 1 else f"{len(touched)} clusters"
@@ -295,20 +304,6 @@ def summary_text(plan: Plan, who: tuple[str, ...], width: int = 76) -> str:
     from tui.signs import UNICODE
 
     return "\n".join(plain(row) for row in confirm_lines(plan, who, width, UNICODE))
-
-
-def script(plan: Plan) -> str:
-    """A shell script of what is to do: one function per step, in order, run one after another."""
-    made = ["#!/bin/sh", f"# {plan.title}, plan {plan.id}", "set -eu", ""]
-    order = numbers(plan)
-    for step in plan.todo():
-        made.append(f"# {order[step.id]} {step.title} ({', '.join(step.clusters)}); risk {step.risk.value}")
-        made += [f"# undo: {step.undo}"] if step.undo else []
-        made.append(f"step_{order[step.id]}() {{")
-        made += [f"  {command_text(command)}" for command in step.commands] or ["  :  # nothing to type"]
-        made += ["}", ""]
-    made += [f"step_{number}" for number in order.values()]
-    return "\n".join(made) + "\n"
 
 
 def command_of(step: Step) -> str:

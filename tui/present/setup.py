@@ -3,7 +3,7 @@
 from mesh.plan import Plan, Step
 from tui.present import words
 from tui.present.lines import Line, Row, column, cut, line, rule, wrapped
-from tui.present.plan import needs, numbers, where
+from tui.present.plan import needs, where
 from tui.present.texts import message
 from tui.session import RunView, Session
 from tui.signs import Signs
@@ -18,7 +18,7 @@ def title(session: Session) -> tuple[str, str]:
         return "Set-up", ""
     if run.state == "cut off":
         cut_in = next(
-            (number for step, number in numbers(run.plan).items() if run.of(step).state in ("started", "sent")), 0
+            (number for step, number in run.plan.numbers.items() if run.of(step).state in ("started", "sent")), 0
         )
         return f"Run {run.number} was cut off" + (f" in step {cut_in}" if cut_in else ""), ""
     if run.state == "done":
@@ -69,7 +69,7 @@ def _row(step: Step, run: RunView, now: float, width: int, signs: Signs) -> Row:
     sign, token = words.step_sign(state, signs)
     if run.state == "paused" and state == "":
         sign, token = signs.todo, "muted"
-    number = numbers(run.plan)[step.id]
+    number = run.plan.numbers[step.id]
     room, place = (38 + min(max(width - 80, 0), 24), 12) if width >= 80 else (max(width - 26, 14), 0)
     time, time_token = _time(step, run, now)
     body = f"{column(step.title, room, signs)}" + (f"{column(where(step, run.plan), place, signs)} " if place else " ")
@@ -113,7 +113,7 @@ def log_head(
     """The line over the log: what the step waits for and whether the log follows."""
     if step is None:
         return rule("", "", width, signs, lead=1)
-    number = numbers(run.plan).get(step.id, 0)
+    number = run.plan.numbers.get(step.id, 0)
     view = run.of(step.id)
     left = f"step {number}"
     if view.state == "running" and view.waiting:
@@ -146,7 +146,7 @@ def outcome(session: Session, step: Step | None, width: int, signs: Signs) -> li
 
 
 def _step_words(run: RunView, step: Step, width: int) -> list[Line]:
-    number = numbers(run.plan).get(step.id, 0)
+    number = run.plan.numbers.get(step.id, 0)
     made = [line((f" STEP {number}  {step.title}", "title"))]
     made += wrapped(step.why, width - 2, "", "   ", "   ")
     if step.undo:
@@ -159,9 +159,7 @@ def _step_words(run: RunView, step: Step, width: int) -> list[Line]:
 
 def _failed(run: RunView, failed: Step, width: int, signs: Signs) -> list[Line]:
     view = run.of(failed.id)
-    made = [
-        line((f" STEP {numbers(run.plan)[failed.id]}  {failed.title}", "title"), (f"  {signs.fail} failed", "fail"))
-    ]
+    made = [line((f" STEP {run.plan.numbers[failed.id]}  {failed.title}", "title"), (f"  {signs.fail} failed", "fail"))]
     if view.finding is not None:
         finding = view.finding
         subject = words.subject_words(finding.subject, signs)
@@ -193,7 +191,7 @@ def status(session: Session) -> str:
         return ""
     if run.state == "done":
         return f"Joined in {words.clock(run.seconds)}. {proof(run.plan)}  > opens the mesh."
-    order = numbers(run.plan)
+    order = run.plan.numbers
     for step in run.plan.todo():
         view = run.of(step.id)
         if view.state == "running" and session.now - view.started > step.usual:
@@ -211,7 +209,7 @@ def end_words(session: Session) -> str:
         return status(session)
     if run.state == "cancelled":
         return "Stopped. Nothing is running; what was done stays, R goes on."
-    order = numbers(run.plan)
+    order = run.plan.numbers
     failed = next((step for step in run.plan.todo() if run.of(step.id).state == "failed"), None)
     if failed is None:
         return run.summary

@@ -1,7 +1,6 @@
-"""``meshwright plan``: the steps of a join as text, JSON or a shell script; nothing is changed."""
+"""``meshwright plan``: the steps of a join as text or JSON; nothing is changed."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 import msgspec
@@ -10,7 +9,7 @@ from mesh.assess import assess
 from mesh.errors import Exit, UsageError
 from mesh.plan import Plan
 from tui.cli.choose import edits
-from tui.cli.printing import say, say_json, say_plan
+from tui.cli.printing import say_json, say_plan
 from tui.cli.session import Session, opened
 
 
@@ -20,9 +19,6 @@ async def run(arguments: argparse.Namespace) -> int:
         plan = await planned(session, arguments)
     if arguments.output == "json":
         say_json("Plan", {"plan": plan})
-    elif arguments.output == "script":
-        for line in script_lines(plan):
-            say(line)
     else:
         say_plan(plan)
     if arguments.write:
@@ -54,16 +50,3 @@ def load(path: Path) -> Plan:
         raise UsageError(f"{path} cannot be read", str(error.strerror or error)) from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"{path} is not a plan", str(error), "Make one with: meshwright plan --write FILE") from error
-
-
-def script_lines(plan: Plan) -> list[str]:
-    """The commands of the plan as a shell script: one function per step, in order."""
-    lines = ["#!/bin/sh", "set -eu", f"# {plan.title} (plan {plan.id})"]
-    names = []
-    for step in plan.todo():
-        name = "step_" + "".join(char if char.isalnum() else "_" for char in step.id)
-        names.append(name)
-        lines += [f"# {step.title} on {', '.join(step.clusters)}: {step.why}", f"{name}() {{"]
-        lines += [f"  {shlex.join(command.argv)}" for command in step.commands] or ["  :"]
-        lines.append("}")
-    return [*lines, *names]
