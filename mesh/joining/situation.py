@@ -62,9 +62,14 @@ class Situation:
         return isinstance(got, Known) and got.value is None
 
     def api_server(self, cluster: str) -> tuple[str, int]:
-        """Host and port of the API server as nodes reach it, or ``("", 0)`` where only this machine's way is known."""
+        """Host and port of the API server as nodes reach it, or ``("", 0)`` where only this machine's way is known.
+
+        The cloud's word is taken as it is: it describes the cluster, not a way from here.
+        """
         host, port = self.told_api_server(cluster)
-        return ("", 0) if is_own_machine(host) else (host, port)
+        identity = self.store.value(fact.CLOUD, OfCluster(cluster))
+        told = identity is not None and bool(identity.endpoint)
+        return ("", 0) if is_own_machine(host) and not told else (host, port)
 
     def told_api_server(self, cluster: str) -> tuple[str, int]:
         """Host and port of the API server: the user's word, else the cloud's, else the kubeconfig's (§4.2).

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mesh import catalogue as fact
-from mesh.addresses import is_own_machine
 from mesh.checks import ALL_CHECKS
 from mesh.facts import FactName, Unknown
 from mesh.joining.situation import Situation
@@ -78,8 +77,8 @@ def _rights(now: Situation, cluster: str) -> Iterator[Blocker]:
 
 def _own_machine(now: Situation, cluster: str) -> Iterator[Blocker]:
     """Without kube-proxy the agents reach the API server by ``k8sServiceHost``: it must be an address of its own."""
-    host, _ = now.told_api_server(cluster)
-    if not host or is_own_machine(host):
+    if not now.api_server(cluster)[0]:
+        host, _ = now.told_api_server(cluster)
         shown = f"{host}, an address of the machine that asks" if host else "no address"
         yield Blocker(
             "CM0103",
