@@ -9,10 +9,11 @@ from mesh.facts import FactName
 from mesh.finding import Check, Command, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.context import Provider, Right
 from mesh.model.network import CloudIdentity
+from mesh.model.rights import EXEC, READ, SECRETS
 from mesh.subject import Subject
 from mesh.view import NeedFact, View, attempt, in_force
 
-_READS: Final = frozenset(("get", "list", "watch"))
+_READS: Final = frozenset((*READ, *SECRETS))
 _EXEC: Final = "pods/exec"
 _KUBERNETES_FACTS: Final = tuple(
     name.name
@@ -42,9 +43,9 @@ def _cluster(subject: Subject) -> str:
 def _rights(view: View, subject: Subject) -> Verdict:
     cluster = _cluster(subject)
     rights = view.fact(fact.RIGHTS, subject)
-    denied = tuple(right for right in rights.denied if right.resource != _EXEC)
-    reads = tuple(right for right in denied if right.verb in _READS)
-    writes = tuple(right for right in denied if right.verb not in _READS)
+    denied = tuple(right for right in rights.denied if right not in EXEC)
+    reads = tuple(right for right in denied if right in _READS)
+    writes = tuple(right for right in denied if right not in _READS)
     args: dict[str, object] = {"user": rights.user or "this user"}
     missing: list[Missing] = []
     needed = attempt(lambda: _is_work_to_do(view, cluster), missing) if writes else False
@@ -102,7 +103,7 @@ def _exec(view: View, subject: Subject) -> Verdict:
     cluster = _cluster(subject)
     rights = view.fact(fact.RIGHTS, subject)
     user = rights.user or "this user"
-    lacks = tuple(right for right in rights.denied if right.resource == _EXEC)
+    lacks = tuple(right for right in rights.denied if right in EXEC)
     if lacks:
         fix = _grant(view, cluster, rights.user, lacks, "meshwright-exec")
         return Verdict(State.UNKNOWN, {"user": user}, "denied", fixes=(fix,))

@@ -31,21 +31,33 @@ CHECK: Final[tuple[Right, ...]] = (*READ, *SECRETS, *EXEC)
 
 _LEASES: Final = "coordination.k8s.io"
 _RBAC: Final = "rbac.authorization.k8s.io"
-_CHART: Final = (
-    ("configmaps", ""), ("services", ""), ("serviceaccounts", ""), ("daemonsets", "apps"), ("deployments", "apps"),
-    ("roles", _RBAC), ("rolebindings", _RBAC), ("jobs", "batch"), ("cronjobs", "batch"),
-)  # fmt: skip
-# What Helm does with the chart, and what the steps around it do.
+_CHART: Final = (("serviceaccounts", ""), ("daemonsets", "apps"), ("jobs", "batch"), ("cronjobs", "batch"))
+# What Helm does with the chart, and what the steps around it do. Helm reads each object before it writes it.
 CHANGE: Final[tuple[Right, ...]] = (
     *(Right(verb, "leases", _LEASES, SYSTEM) for verb in ("get", "create", "update")),
-    *(Right(verb, "secrets", "", SYSTEM) for verb in ("create", "update", "delete")),
-    *(Right(verb, plural, group, SYSTEM) for plural, group in _CHART for verb in ("create", "patch")),
-    *(Right(verb, plural, _RBAC) for plural in ("clusterroles", "clusterrolebindings") for verb in ("create", "patch")),
-    # The chart's ClusterRoles hold more than most users do; without these the API server refuses them half-way.
-    *(Right(verb, "clusterroles", _RBAC) for verb in ("bind", "escalate")),
+    *(Right(verb, "secrets", "", SYSTEM) for verb in ("create", "update", "patch", "delete")),
+    *(Right(verb, plural, group, SYSTEM) for plural, group in _CHART for verb in ("get", "create", "patch")),
+    kinds.DEPLOYMENTS.right("get", SYSTEM),
+    # The chart before 1.18 makes its certificates in a hook: its Job is replaced, and waited for.
+    *(Right(verb, "jobs", "batch", SYSTEM) for verb in ("watch", "delete")),
+    *(
+        Right(verb, plural, _RBAC)
+        for plural in ("clusterroles", "clusterrolebindings")
+        for verb in ("get", "create", "patch")
+    ),
+    # The chart's roles hold more than most users do; without these the API server refuses them half-way.
+    *(Right(verb, plural, _RBAC) for plural in ("clusterroles", "roles") for verb in ("bind", "escalate")),
     Right("create", "pods/eviction"),
-    Right("create", "namespaces"),
-    Right("delete", "namespaces"),
+    *(Right(verb, "namespaces") for verb in ("create", "patch", "delete")),
+    # In namespaces that the run makes itself, where no role can stand before: the chart's own (cilium-secrets), and the
+    # proof's (meshwright-demo).
+    *(Right(verb, plural, _RBAC) for plural in ("roles", "rolebindings") for verb in ("get", "create", "patch")),
+    *(
+        Right(verb, plural, group)
+        for plural, group in (("configmaps", ""), ("services", ""), ("deployments", "apps"))
+        for verb in ("create", "patch")
+    ),
+    *(Right(verb, "pods/exec") for verb in ("create", "get")),
 )
 APPLY: Final[tuple[Right, ...]] = (*CHECK, *CHANGE)
 
