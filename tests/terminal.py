@@ -89,6 +89,11 @@ class Terminal:
         """Keys by name, or text as it is."""
         os.write(self._master, "".join(KEYS.get(key, key) for key in keys).encode())
 
+    @property
+    def master(self) -> int:
+        """The file descriptor of the terminal's other side."""
+        return self._master
+
     def lines(self) -> list[str]:
         """The rows of the screen."""
         return [row.rstrip() for row in self.screen.display]
@@ -99,6 +104,9 @@ class Terminal:
 
     def read(self, seconds: float) -> bool:
         """Take what the child painted, waiting at most so long for the first byte; False at its end."""
+        if self._master < 0:
+            time.sleep(min(seconds, 0.02))
+            return True
         ready, _, _ = select.select([self._master], [], [], seconds)
         if not ready:
             return True
@@ -137,7 +145,7 @@ class Terminal:
             self.read(0.05)
             self._reap()
             assert time.monotonic() < until, f"it did not end:\n{self.text()}"
-        while self._readable() and self.read(0.0):
+        while self._master >= 0 and self._readable() and self.read(0.0):
             pass
         return self.code
 

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parse(words)
         if arguments.command in (None, "demo"):
-            return _app(arguments)
+            return _ended(_app(arguments))
         module = importlib.import_module(MODULES[arguments.command])
         if arguments.command in AT_ONCE:
             return _ended(module.now(arguments))
@@ -51,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(code: int) -> int:
-    """Flush while a closed pipe can still be told apart from an error; ``| head`` is no failure."""
+    """Flush while a closed pipe or terminal can still be told apart from an error; ``| head`` is no failure."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(code)
 
