@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cryptography import x509
+from cryptography.x509 import load_pem_x509_certificate
 
 from backends.authority import fingerprint
 from backends.wiring import SessionPorts, open_ports
@@ -228,11 +228,11 @@ def test_the_run_goes_on_to_the_agents_and_stops_there_with_its_reason(joined: J
 @BOTH
 def test_one_ca_is_placed_and_the_chart_takes_it_as_it_is(joined: Joined, key: str) -> None:
     placed = {change.undo["parts"][0]["spki"] for change in joined.record.changes if change.step == "ca"}
-    certificate = pem(joined.secret(key, "cilium-ca")["ca.crt"])
+    certificate = load_pem_x509_certificate(joined.secret(key, "cilium-ca")["ca.crt"])
     assert {fingerprint(joined.secret(key, "cilium-ca")["ca.crt"])} == placed
     for name in ("server", "admin", "remote"):
         leaf = joined.secret(key, f"clustermesh-apiserver-{name}-cert")
-        pem(leaf["tls.crt"]).verify_directly_issued_by(certificate)
+        load_pem_x509_certificate(leaf["tls.crt"]).verify_directly_issued_by(certificate)
         assert leaf["ca.crt"] == joined.secret(key, "cilium-ca")["ca.crt"]
 
 
@@ -394,8 +394,3 @@ def known(store: FactStore, name: FactName[Any], key: str) -> Any:
     found = store.get(name, OfCluster(key))
     assert isinstance(found, Known), found
     return found.value
-
-
-def pem(content: bytes) -> x509.Certificate:
-    """One certificate."""
-    return x509.load_pem_x509_certificate(content)

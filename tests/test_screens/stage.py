@@ -62,7 +62,7 @@ class Stage:
 
     def _has_work(self) -> bool:
         """Whether a widget has messages, or wants to be laid out or painted; what lies under a modal is not painted."""
-        if any(pump.message_queue_size or pump._next_callbacks for pump in self._pumps()):
+        if self.app._typeahead.busy or any(p.message_queue_size or p._next_callbacks for p in self._pumps()):
             return True
         if not self.app.screen_stack:
             return False
@@ -91,11 +91,9 @@ class Stage:
     async def send(self, key: str) -> None:
         """Press one key, without waiting for what follows."""
         name = _character_to_key(key) if len(key) == 1 else key
-        driver = self.app._driver
-        assert driver is not None
         event = events.Key(name, key if len(key) == 1 else {"enter": "\r", "tab": "\t"}.get(key))
         event.set_sender(self.app)
-        driver.send_message(event)
+        self.app.post_message(event)
 
     async def until(self, text: str) -> None:
         """Wait for a text on the screen."""

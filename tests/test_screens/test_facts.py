@@ -69,6 +69,7 @@ async def test_while_reading_it_counts_and_can_be_stopped(tmp_path: Path) -> Non
     async with staged(ports) as stage:
         await stage.send("enter")
         await stage.until("◐ 3/9")
+        await stage.until("eks-tokyo · access")
         assert "Reading facts" in stage.line(3) and "facts 0/12" in stage.line(1)
         compare(stage, "facts-reading")
         await stage.press("x")

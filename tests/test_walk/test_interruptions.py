@@ -106,64 +106,72 @@ def pending(lab: Lab, context: str) -> bool:
     return any(row["status"] == "pending-install" for row in json.loads(said))
 
 
+class Cutting:
+    """One join of three clusters that is cut off again and again; ``found`` is how each call ended."""
+
+    def __init__(self, bare: Lab, folder: Path) -> None:
+        self.bare = bare
+        self.folder = folder
+        self.found: dict[str, Done] = {}
+        self.mark = f"walk-{uuid.uuid4()}"
+
+    def cut(
+        self, name: str, *argv: str, when: Callable[[Program], None] = lambda _: None, by: int = 0, **more: str
+    ) -> None:
+        """One call that is sent a signal once ``when`` has seen what it waits for; afterwards time goes on."""
+        env = {**self.bare.env, "WALK_MARK": self.mark, **more}
+        with program(*argv, "--yes", env=env) as running:
+            when(running)
+            if by:
+                running.send(signal.Signals(by))
+            self.found[name] = running.ended(_SECONDS)
+        until(lambda: not carrying(self.mark), f"nothing is left running after {name}", 20)
+        self.bare.tell(lambda control: control.pause(False))
+
+    def hold(self) -> None:
+        """Let the lab's time stand still, so that what is waited for does not come."""
+        self.bare.tell(lambda control: control.pause())
+
+    def installing(self, running: Program) -> None:
+        self.bare.tell(lambda control: control.api(EAST, latency=0.15))
+        until(lambda: pending(self.bare, EAST), "helm installs", _SECONDS)
+        self.hold()
+
+    def waiting(self, running: Program) -> None:
+        running.said("waiting for:", _SECONDS)
+
+    def connecting(self, running: Program) -> None:
+        running.said("◐ connect", _SECONDS)
+        self.hold()
+        until(lambda: "waiting for:" in running.out.rpartition("◐ connect")[2], "helm is done", _SECONDS)
+        other = str(self.folder / "somebody else")
+        self.found["other operator"] = self.bare.call("apply", *self.bare.named, "--yes", MESHWRIGHT_STATE_DIR=other)
+        self.found["same run"] = self.bare.call("resume", "--yes")
+
+    def proving(self, running: Program) -> None:
+        running.said("◐ prove", _SECONDS)
+        self.hold()
+        running.send(signal.SIGHUP)
+        running.said("a second signal ends them", _SECONDS)
+
+
 @pytest.fixture(scope="module")
 def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     """One join, cut off again and again, by name of what cut it off."""
     folder = tmp_path_factory.mktemp("ends")
-    found: dict[str, Done] = {}
-    mark = f"walk-{uuid.uuid4()}"
-    env = {**bare.env, "WALK_MARK": mark}
     written = bare.call("plan", *bare.named, "--write", str(folder / "plan.json"))
     assert written.code == 0, written.err
-
-    def cut(name: str, *argv: str, when: Callable[[Program], None], by: signal.Signals | None, **more: str) -> None:
-        with program(*argv, "--yes", env={**env, **more}) as running:
-            when(running)
-            if by is not None:
-                running.send(by)
-            found[name] = running.ended(_SECONDS)
-        until(lambda: not carrying(mark), f"nothing is left running after {name}", 20)
-
-    def proving(running: Program) -> None:
-        running.said("◐ prove", _SECONDS)
-        bare.tell(lambda control: control.pause())
-        running.send(signal.SIGHUP)
-        running.said("a second signal ends them", _SECONDS)
-
-    def nothing(running: Program) -> None:
-        """It ends by itself."""
-
-    def installing(running: Program) -> None:
-        bare.tell(lambda control: control.api(EAST, latency=0.15))
-        until(lambda: pending(bare, EAST), "helm installs", _SECONDS)
-        bare.tell(lambda control: control.pause())
-
-    def waiting(running: Program) -> None:
-        running.said("waiting for:", _SECONDS)
-
-    def connecting(running: Program) -> None:
-        running.said("◐ connect", _SECONDS)
-        bare.tell(lambda control: control.pause())
-        until(lambda: "waiting for:" in running.out.rpartition("◐ connect")[2], "helm is done", _SECONDS)
-        found["other operator"] = bare.call(
-            "apply", *bare.named, "--yes", MESHWRIGHT_STATE_DIR=str(folder / "somebody else")
-        )
-        found["same run"] = bare.call("resume", "--yes")
-
-    dying = before(bare, folder, "helm", _DIES)
-    cut("helm dies", "apply", *bare.named, when=nothing, by=None, PATH=dying)
-    cut("kill", "resume", when=installing, by=signal.SIGKILL)
-    found["cut off"] = Done(0, json.dumps(bare.journal()))
+    one = Cutting(bare, folder)
+    one.cut("helm dies", "apply", *bare.named, PATH=before(bare, folder, "helm", _DIES))
+    one.cut("kill", "resume", when=one.installing, by=signal.SIGKILL)
+    one.found["cut off"] = Done(0, json.dumps(bare.journal()))
     bare.tell(lambda control: control.api(EAST))
-    cut("interrupt", "resume", when=waiting, by=signal.SIGINT)
-    bare.tell(lambda control: control.pause(False))
-    cut("terminate", "resume", when=connecting, by=signal.SIGTERM)
-    bare.tell(lambda control: control.pause(False))
-    cut("hang up", "resume", when=proving, by=signal.SIGHUP)
-    bare.tell(lambda control: control.pause(False))
-    cut("end", "resume", when=nothing, by=None)
-    found["stale plan"] = bare.call("apply", *bare.named, "--yes", "--plan", str(folder / "plan.json"))
-    return found
+    one.cut("interrupt", "resume", when=one.waiting, by=signal.SIGINT)
+    one.cut("terminate", "resume", when=one.connecting, by=signal.SIGTERM)
+    one.cut("hang up", "resume", when=one.proving, by=signal.SIGHUP)
+    one.cut("end", "resume")
+    one.found["stale plan"] = bare.call("apply", *bare.named, "--yes", "--plan", str(folder / "plan.json"))
+    return one.found
 
 
 def test_helm_that_dies_halfway(ends: dict[str, Done]) -> None:

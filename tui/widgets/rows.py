@@ -196,6 +196,15 @@ def marked(given: Line, sign: str) -> Line:
 class TextPane(Scrolled):
     """Lines made for its width by a function: detail panes. Scrolls; has no cursor."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "rows(-1)", show=False),
+        Binding("down,j", "rows(1)", show=False),
+        Binding("pageup", "pages(-1)", show=False),
+        Binding("pagedown", "pages(1)", show=False),
+        Binding("home", "pages(-9999)", show=False),
+        Binding("end", "pages(9999)", show=False),
+    ]
+
     def __init__(self, *, id: str | None = None, focusable: bool = False) -> None:
         super().__init__(id=id)
         self.can_focus = focusable

@@ -24,6 +24,11 @@ class TypeAhead:
         self._waiting: deque[events.Key] = deque()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a key waits, or what the one before it led to is not done."""
+        return self._task is not None or bool(self._waiting)
+
     async def take(self, event: events.Key) -> None:
         """A key has arrived: now, or after those before it."""
         if self._task is not None:
