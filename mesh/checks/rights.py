@@ -43,7 +43,9 @@ def _cluster(subject: Subject) -> str:
 def _rights(view: View, subject: Subject) -> Verdict:
     cluster = _cluster(subject)
     rights = view.fact(fact.RIGHTS, subject)
-    denied = tuple(right for right in rights.denied if right not in EXEC)
+    # Who may not exec into the agents is told so by CM0102; that it is missing elsewhere too is no second problem.
+    mute = any(right in EXEC for right in rights.denied)
+    denied = tuple(right for right in rights.denied if not (mute and right.resource == _EXEC))
     reads = tuple(right for right in denied if right in _READS)
     writes = tuple(right for right in denied if right not in _READS)
     args: dict[str, object] = {"user": rights.user or "this user"}

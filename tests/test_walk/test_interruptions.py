@@ -16,7 +16,10 @@ from tests.test_walk.walking import EAST, TOKYO, Done, Lab, Program, carrying, l
 pytestmark = pytest.mark.timeout(300)
 _SECONDS = 90.0
 _DIES = """#!/bin/sh
-if [ "$1" = upgrade ]; then echo "Installing it now."; echo "half of it is there"; kill -9 $$; fi
+if [ "$1" = upgrade ]; then echo "Installing it now."; echo "half of it is there"
+  for _ in $(seq 900); do [ -e "$WALK_GO" ] && break; sleep 0.1; done
+  kill -9 $$
+fi
 exec {helm} "$@"
 """
 _TOUCHES = """#!/bin/sh
@@ -132,6 +135,14 @@ class Cutting:
         """Let the lab's time stand still, so that what is waited for does not come."""
         self.bare.tell(lambda control: control.pause())
 
+    def dying(self, running: Program) -> None:
+        """Helm waits in the middle of its work while others try to join the same clusters, then it dies."""
+        running.said("half of it is there", _SECONDS)
+        other = str(self.folder / "somebody else")
+        self.found["other operator"] = self.bare.call("apply", *self.bare.named, "--yes", MESHWRIGHT_STATE_DIR=other)
+        self.found["same run"] = self.bare.call("resume", "--yes")
+        (self.folder / "go").touch()
+
     def installing(self, running: Program) -> None:
         self.bare.tell(lambda control: control.api(EAST, latency=0.15))
         until(lambda: pending(self.bare, EAST), "helm installs", _SECONDS)
@@ -144,9 +155,6 @@ class Cutting:
         running.said("◐ connect", _SECONDS)
         self.hold()
         until(lambda: "waiting for:" in running.out.rpartition("◐ connect")[2], "helm is done", _SECONDS)
-        other = str(self.folder / "somebody else")
-        self.found["other operator"] = self.bare.call("apply", *self.bare.named, "--yes", MESHWRIGHT_STATE_DIR=other)
-        self.found["same run"] = self.bare.call("resume", "--yes")
 
     def proving(self, running: Program) -> None:
         running.said("◐ prove", _SECONDS)
@@ -162,7 +170,8 @@ def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]
     written = bare.call("plan", *bare.named, "--write", str(folder / "plan.json"))
     assert written.code == 0, written.err
     one = Cutting(bare, folder)
-    one.cut("helm dies", "apply", *bare.named, PATH=before(bare, folder, "helm", _DIES))
+    dying = {"PATH": before(bare, folder, "helm", _DIES), "WALK_GO": str(folder / "go")}
+    one.cut("helm dies", "apply", *bare.named, when=one.dying, **dying)
     one.cut("kill", "resume", when=one.installing, by=signal.SIGKILL)
     one.found["cut off"] = Done(0, json.dumps(bare.journal()))
     bare.tell(lambda control: control.api(EAST))
