@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 PACKAGES := mesh backends tui screens tests tools
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 # The environment is up to date when this file exists: its name is the checksum of all that went into it.
 STAMP := .venv/.ready-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
@@ -19,7 +19,7 @@ demo: $(STAMP) ## open the app in its own lab of clusters and clouds (ARGS="--sc
 	$(BIN)/meshwright demo $(ARGS)
 
 test: $(STAMP) ## the fast tests; no Go needed (ARGS="-k name")
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/real --ignore=tests/proof $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/real --ignore=tests/proof $(ARGS)
 
 test-real: $(STAMP) tools ## the tests on real API servers, kubectl, helm and charts (needs Go)
 	$(BIN)/python -m pytest -q -rs tests/real $(ARGS)

@@ -1,0 +1,15 @@
+"""Order of the files: those that mostly wait for a lab come first, so that no core idles at the end behind one of them."""
+
+import pytest
+
+_FIRST = ("test_walk/", "test_screens/test_journeys.py", "test_screens/")
+
+
+def _turn(item: pytest.Item) -> int:
+    path = item.path.as_posix()
+    return next((number for number, part in enumerate(_FIRST) if part in path), len(_FIRST))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files keep their order within each turn, tests theirs within a file."""
+    items.sort(key=_turn)
