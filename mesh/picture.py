@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from typing import Final
 
 from mesh import catalogue as fact
 from mesh.affinity import affinity_of, is_global, is_shared, traffic_from
@@ -12,7 +13,8 @@ from mesh.model.kubernetes import Service
 from mesh.model.picture import ClusterBox, Health, Lane, Link, MeshPicture, NodeDot, Plane, ServiceLanes
 from mesh.subject import OfCluster, OfPair, OfService, related
 
-_NOT_READ = Plane(Health.UNKNOWN, text="not read")
+_NOT_READ: Final = Plane(Health.UNKNOWN, text="not read")
+NOT_PROBED: Final = Plane(Health.UNKNOWN, text="not probed yet")
 _PATH_CODES = ("CM0403", "CM0404", "CM0405")
 
 
@@ -118,7 +120,7 @@ def _round_trip(store: FactStore, a: str, b: str, names: dict[str, str]) -> Plan
     if not known:
         return _NOT_READ
     if not total:
-        return Plane(Health.OK, text="not probed yet")
+        return NOT_PROBED
     return Plane(_share(good, total), good, total, f"endpoints {good}/{total}")
 
 

@@ -5,6 +5,7 @@ from rich.cells import cell_len
 from mesh.draw.lanes import in_words
 from mesh.finding import Finding, State
 from mesh.model.picture import Health, Link, MeshPicture, Plane
+from mesh.picture import NOT_PROBED
 from tui.present import words
 from tui.present.frame import RULE_ENDS
 from tui.present.lines import Line, Span, column, cut, line, pad, rule, wrapped
@@ -237,12 +238,17 @@ def narrow_lines(session: Session, width: int, signs: Signs) -> list[Line]:
 
 
 def health_lags(picture: MeshPicture) -> bool:
-    """Whether nothing but what cilium-health says, which is minutes late, keeps a link from being well."""
+    """Whether nothing but what cilium-health says, or not yet, keeps a link from being well: it is minutes late."""
     bad = (Health.DEGRADED, Health.DOWN)
     others = [
         plane for link in picture.links for plane in (link.control_ab, link.control_ba, link.open_ab, link.open_ba)
     ]
-    return any(link.round_trip.health in bad for link in picture.links) and not any(p.health in bad for p in others)
+    late = any(link.round_trip.health in bad or _awaits_probe(link) for link in picture.links)
+    return late and not any(plane.health in bad for plane in others)
+
+
+def _awaits_probe(link: Link) -> bool:
+    return link.round_trip == NOT_PROBED and link.health is not Health.ABSENT
 
 
 def status(session: Session) -> str:
@@ -252,9 +258,10 @@ def status(session: Session) -> str:
         return ""
     links = judged.picture.links
     sick = [link for link in links if link.health in (Health.DEGRADED, Health.DOWN)]
-    if sick and session.run is not None and session.run.state == "done" and health_lags(judged.picture):
-        told = sick[0].round_trip.text
-        return f"{sick[0].a} ⇄ {sick[0].b}: {told}; cilium-health is minutes late, it is read again."
+    late = sick or [link for link in links if _awaits_probe(link)]
+    if late and session.run is not None and session.run.state == "done" and health_lags(judged.picture):
+        told = late[0].round_trip.text
+        return f"{late[0].a} ⇄ {late[0].b}: {told}; cilium-health is minutes late, it is read again."
     if sick:
         return f"{sick[0].a} ⇄ {sick[0].b} is {sick[0].health.value}. Tab jumps to the next sick thing."
     unknown = sum(link.health is Health.UNKNOWN for link in links)

@@ -16,14 +16,15 @@ from tui.cli.session import opened
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Draw what is so now. Returns 0: a picture judges nothing."""
+    """Draw what is so now. Returns 0, for a picture judges nothing, or 3 when no cluster could be read."""
     async with opened(arguments) as session:
         store = await session.gather()
     picture = assess(store, session.keys, edits(arguments.set)).picture()
+    code = Exit.CLEAN if any(box.reachable for box in picture.clusters) else Exit.UNDETERMINED
     if arguments.output == "json":
         body = {"mesh": picture, "components": components(picture), "not_connected": missing_links(picture)}
         say_json("Mesh", body)
-        return Exit.CLEAN
+        return code
     plain = arguments.ascii or (sys.stdout.encoding or "").lower().replace("-", "") not in ("utf8", "utf16")
     glyphs = ASCII if plain else UNICODE
     width = arguments.width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 80)
@@ -35,4 +36,4 @@ async def run(arguments: argparse.Namespace) -> int:
             say(f" {service.namespace}/{service.name}")
             for line in in_words(service):
                 say(f"   {line}")
-    return Exit.CLEAN
+    return code
