@@ -171,14 +171,18 @@ def test_the_verdict_has_no_error_and_no_false_pass(fresh: FactStore) -> None:
 
 def test_a_join_of_clusters_without_a_cloud_login_is_private(fresh: FactStore) -> None:
     """Who runs a cluster is told by its nodes where neither its cloud nor its context's name tells."""
-    verdict = assess(fresh, [EKS_KEY, AKS_KEY], {"version": "1.15.19"})
-    plan = verdict.plan(0.0)
+    plan = assess(fresh, [EKS_KEY, AKS_KEY], {"version": "1.15.19"}).plan(0.0)
+    # The kubeconfigs reach both on loopback, which no node could: nothing tells what the nodes reach.
+    assert {(gate.code, gate.subject) for gate in plan.blockers} == {("CM0103", EKS_KEY), ("CM0103", AKS_KEY)}
+    told = {f"apiserver.{EKS_KEY}": "10.0.1.10:6443", f"apiserver.{AKS_KEY}": "10.224.0.10:6443"}
+    plan = assess(fresh, [EKS_KEY, AKS_KEY], {"version": "1.15.19", **told}).plan(0.0)
     assert plan.blockers == ()
     values = {step.clusters[0]: step.effects[0].values for step in plan.steps if step.id.startswith("install.")}  # type: ignore[union-attr]  # the effect of an install is a HelmApply
     services = {key: each["clustermesh"]["apiserver"]["service"] for key, each in values.items()}
     assert services[AKS_KEY]["annotations"] == {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
     assert services[EKS_KEY]["annotations"]["service.beta.kubernetes.io/aws-load-balancer-scheme"] == "internal"
     assert values[AKS_KEY]["aksbyocni"] == {"enabled": True}
+    assert values[EKS_KEY]["k8sServiceHost"] == "10.0.1.10"
 
 
 def bind(plane: ControlPlane, kubectl: Path, granted: Mapping[str, Sequence[Right]]) -> None:
