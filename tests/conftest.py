@@ -1,4 +1,4 @@
-"""Order of the files: those that mostly wait for a lab come first, so that no core idles at the end behind one of them."""
+"""Order of the files: those that mostly wait for a lab come first, so that no core idles behind one at the end."""
 
 import pytest
 
