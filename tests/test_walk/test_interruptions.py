@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -119,11 +119,16 @@ class Cutting:
         self.mark = f"walk-{uuid.uuid4()}"
 
     def cut(
-        self, name: str, *argv: str, when: Callable[[Program], None] = lambda _: None, by: int = 0, **more: str
+        self,
+        name: str,
+        *argv: str,
+        when: Callable[[Program], None] = lambda _: None,
+        by: int = 0,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """One call that is sent a signal once ``when`` has seen what it waits for; afterwards time goes on."""
-        env = {**self.bare.env, "WALK_MARK": self.mark, **more}
-        with program(*argv, "--yes", env=env) as running:
+        variables = {**self.bare.env, "WALK_MARK": self.mark, **(env or {})}
+        with program(*argv, "--yes", env=variables) as running:
             when(running)
             if by:
                 running.send(signal.Signals(by))
@@ -171,7 +176,7 @@ def ends(bare: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]
     assert written.code == 0, written.err
     one = Cutting(bare, folder)
     dying = {"PATH": before(bare, folder, "helm", _DIES), "WALK_GO": str(folder / "go")}
-    one.cut("helm dies", "apply", *bare.named, when=one.dying, **dying)
+    one.cut("helm dies", "apply", *bare.named, when=one.dying, env=dying)
     one.cut("kill", "resume", when=one.installing, by=signal.SIGKILL)
     one.found["cut off"] = Done(0, json.dumps(bare.journal()))
     bare.tell(lambda control: control.api(EAST))
