@@ -1,7 +1,6 @@
 """All controllers of a world, driven by changes and by lab time."""
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -169,7 +168,7 @@ class Simulation:
             finally:
                 for waiter in waiters:
                     waiter.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.gather(*waiters, return_exceptions=True)
+                # Raises only if we are cancelled meanwhile, which must end us.
+                await asyncio.gather(*waiters, return_exceptions=True)
             # A burst of writes is one look, not many.
             await asyncio.sleep(0)
