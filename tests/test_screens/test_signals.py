@@ -53,7 +53,7 @@ def opened(terminal: Terminal, screen: str) -> None:
     terminal.wait_for(said)
 
 
-@pytest.mark.parametrize(("place", "screen"), enumerate(SCREENS))
+@pytest.mark.parametrize(("place", "screen"), list(enumerate(SCREENS)))
 def test_a_signal_ends_it_and_the_terminal_is_given_back(tmp_path: Path, place: int, screen: str) -> None:
     number = list(CODES)[place % len(CODES)]
     with app(tmp_path) as terminal:
