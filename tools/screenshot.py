@@ -61,7 +61,8 @@ def main() -> int:
     """Write the picture; its path may be given."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "mesh.svg"
     with tempfile.TemporaryDirectory() as state:
-        os.environ["MESHWRIGHT_STATE_DIR"] = state
+        # The same picture from whatever terminal it is made.
+        os.environ.update(MESHWRIGHT_STATE_DIR=state, TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
         asyncio.run(draw(target))
     print(target.relative_to(ROOT) if target.is_relative_to(ROOT) else target)
     return 0
