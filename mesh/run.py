@@ -143,7 +143,7 @@ class Runner:
             first = refusing[0]
             raise Refused(
                 f"{first.code} {first.subject}: {first.text}",
-                hint=f"meshwright explain {first.code} says what lifts it.",
+                hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
             )
 
     def _refuse_stale(self) -> None:
@@ -325,7 +325,7 @@ class Runner:
         else:
             result = RunResult(run, "done")
         journal.end(result.state, seconds)
-        words: Mapping[str, str] = {"done": "Joined", "failed": "Stopped at", "cancelled": "Stopped after"}
+        words: Mapping[str, str] = {"done": "Joined", "failed": "Stopped at", "cancelled": "Stopped"}
         self.emit(RunDone(run, result.state, seconds, f"{words[result.state]} {result.failed}".strip()))
         return result
 

@@ -72,8 +72,9 @@ class Confirm(Box[bool]):
         self.query_one("#name-0" if self.words else "#push-cancel").focus()
 
     def status_words(self) -> str:
-        """Nothing has happened."""
-        return "Nothing has been changed. Escape cancels."
+        """Nothing has happened; in a run that goes on, nothing more."""
+        done = any(step.already for step in self.plan.steps) and self.verb != "Apply"
+        return f"Nothing {'more ' if done else ''}has been changed. Escape cancels."
 
     @property
     def complete(self) -> bool:
@@ -149,15 +150,13 @@ class Quit(Question):
     TITLE_WORDS = "Quit"
     VERB = "Quit"
 
-    def __init__(self, run: RunView) -> None:
+    def __init__(self, run: RunView, *, simulated: bool = False) -> None:
+        later = "it ends with the lab" if simulated else "its journal is kept, and meshwright resume goes on"
         if run.under_way:
             text = (
-                f"Run {run.number} is under way. Quitting stops it after the calls that are under way; its journal is"
-                " kept, and meshwright resume goes on. Exit code 4: partly applied."
+                f"Run {run.number} is under way. Quitting stops it after the calls that are under way; {later}."
+                " Exit code 4: partly applied."
             )
         else:
-            text = (
-                f"Run {run.number} is partly applied. Its journal is kept: meshwright resume goes on with it."
-                " Exit code 4."
-            )
+            text = f"Run {run.number} is partly applied; {later}. Exit code 4."
         super().__init__(text)

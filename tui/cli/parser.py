@@ -48,6 +48,7 @@ def build_parser() -> Parser:
 def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     check = commands.add_parser("check", help="judge what must hold before and in a mesh", allow_abbrev=False)
     _reading(check)
+    _deadline(check)
     _output(check, "text", "wide", "json")
     check.add_argument("--layer", action="append", default=[], metavar="N", help="only this layer (0 to 9), repeatable")
     check.add_argument("--fail-on", choices=("info", "warn", "error", "critical"), default="error")
@@ -56,6 +57,7 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     plan = commands.add_parser("plan", help="the steps of a join; changes nothing", allow_abbrev=False)
     _reading(plan)
+    _deadline(plan)
     _output(plan, "text", "json")
     plan.add_argument("--write", metavar="FILE", help="keep the plan for apply --plan")
     apply = commands.add_parser("apply", help="carry a join out", allow_abbrev=False)
@@ -75,6 +77,7 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     graph = commands.add_parser("graph", help="draw the mesh and its global services", allow_abbrev=False)
     _reading(graph)
+    _deadline(graph)
     _output(graph, "text", "json")
     graph.add_argument("--width", type=int, default=0, metavar="N", help="columns; the terminal's, else 80")
     graph.add_argument("--all", action="store_true", help="draw healthy links of large meshes too")
@@ -84,6 +87,7 @@ def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     _output(explain, "text", "markdown", "json")
     rights = commands.add_parser("rights", help="the rights that reading or joining needs, and which are there")
     _reading(rights)
+    _deadline(rights)
     rights.add_argument("--for", dest="purpose", choices=("check", "apply"), default="check")
     _output(rights, "text", "json")
     version = commands.add_parser("version", help="the version; needs no cluster", allow_abbrev=False)
@@ -113,6 +117,9 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="CHOICE=VALUE", help="a choice, such as pods.NAME=CIDR"
     )
+
+
+def _deadline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=duration, default=300.0, metavar="DURATION", help="90s, 5m, 1h30m; 5m if left out"
     )

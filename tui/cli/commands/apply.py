@@ -40,7 +40,8 @@ async def carried_out(
     if plan.blockers:
         first = next((blocker for blocker in plan.blockers if blocker.refuses), plan.blockers[0])
         raise Refused(
-            f"{first.code} {first.subject}: {first.text}", hint=f"meshwright explain {first.code} says what lifts it."
+            f"{first.code} {first.subject}: {first.text}",
+            hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
         )
     if not plan.todo():
         if text:

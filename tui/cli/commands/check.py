@@ -51,7 +51,9 @@ async def run(arguments: argparse.Namespace) -> int:
         say_findings(findings, (State.PASS, State.NOT_APPLICABLE))
     if not problems:
         unknown = counts(findings)[State.UNKNOWN]
-        say("All preconditions hold." if not unknown else f"{unknown} could not be read, the rest holds.")
+        what = "Of the layers asked for, everything" if arguments.layer else "All preconditions"
+        holds = f"{what} {'holds' if arguments.layer else 'hold'}."
+        say(holds if not unknown else f"{unknown} could not be read, the rest holds.")
     say_summary(findings, folded)
     return code
 
