@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from backends.lab.control import ControlRefused
 from tests.proof.figures import told
 from tests.test_walk.test_faults import SHOWN
 from tests.test_walk.walking import Lab, lab, until
@@ -42,16 +43,24 @@ def stays_bad(running: Lab, fault: str, beside: str) -> None:
 
 def test_pairs_of_faults() -> None:
     names = sorted(SHOWN)
-    with (
-        told("A fault is not called good because another was there before") as figures,
-        lab("healthy", speed=50) as one,
-    ):
+    told_as = "A fault is not called good because another was there before"
+    with told(told_as) as figures, lab("healthy", speed=50) as one:
+        beside = 0
         for first, second in itertools.permutations(names, 2):
-            # Only the later one is judged: it may have mended the earlier, as an upgrade brings back an image.
             inject(one, first)
-            inject(one, second)
+            try:
+                inject(one, second)
+            except ControlRefused:
+                # What it would break is not there any more: no address to make public, no leaf to let expire.
+                clear(one, first)
+                one.tell(lambda control: control.jump(LATER))
+                continue
+            beside += 1
             one.tell(lambda control: control.jump(LATER))
+            # Only the later one is judged: it may have mended the earlier, as an upgrade brings back an image.
             stays_bad(one, second, first)
             clear(one, second)
             clear(one, first)
-        figures += [f"{len(names) * (len(names) - 1)} ordered pairs of {len(names)} faults"]
+            one.tell(lambda control: control.jump(LATER))
+        assert beside > 20 * len(names)
+        figures += [f"{beside} ordered pairs of {len(names)} faults"]
