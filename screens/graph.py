@@ -72,8 +72,9 @@ class Mesh(Framed):
         some = judged is not None and bool(judged.picture.clusters)
         self.canvas.display = some
         empty = self.query_one("#empty", TextPane)
-        empty.display = not some
-        empty.show(lambda _: [] if some else present.nothing(self.session))
+        bare = judged is not None and some and self.view == "Services" and not judged.picture.services
+        empty.display = not some or bare
+        empty.show(lambda width: present.no_service(width) if bare else present.nothing(self.session))
         if some:
             drawing = self.drawing(self.canvas.room.width or self.app.size.width)
             assert judged is not None

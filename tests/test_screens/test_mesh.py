@@ -46,6 +46,19 @@ async def test_a_healthy_pair_with_services(tmp_path: Path, size: tuple[int, int
         assert "Map [Services]" in stage.text() and "auth/jwt" in stage.text()
 
 
+async def test_a_mesh_without_global_services_says_how_one_is_made(tmp_path: Path) -> None:
+    world = bare()
+    for key in world.clusters:
+        world.put(fact.SERVICES, key, ())
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6")
+        assert "No Service is global" not in stage.text()
+        await stage.press("m")
+        assert "No Service is global" in stage.text() and "service.cilium.io/global" in stage.text()
+        await stage.press("m")
+        assert "No Service is global" not in stage.text() and "[Map]" in stage.text()
+
+
 async def test_one_way_trouble_is_directed_and_names_its_cause(tmp_path: Path) -> None:
     world = probed(pair(), (TOKYO, EAST))
     changes.without_rule(TOKYO, 8472)(world)

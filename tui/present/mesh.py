@@ -67,6 +67,15 @@ def nothing(session: Session) -> list[Line]:
     return [line("  The mesh needs facts: press ", ("2", "key"), ", then ", ("r", "key"), ".")]
 
 
+def no_service(width: int) -> list[Line]:
+    """What the lanes say while there is none."""
+    told = (
+        'No Service is global. The annotation service.cilium.io/global: "true" makes one so, on a Service of the same'
+        " name and namespace in every cluster that shall offer or use it."
+    )
+    return wrapped(told, width - 2, "muted", "  ", "  ")
+
+
 def detail(session: Session, key: str, width: int, signs: Signs) -> list[Line]:
     """The panel of what is selected: ``link:a|b``, ``cluster:a`` or ``service:ns/name``."""
     judged = session.judged
