@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_walk.walking import Done, run
+from tests.test_walk.walking import Done, call, run
 
 ANSWERS = {
     "html": "not JSON",
@@ -130,3 +130,15 @@ def test_what_is_named_wrongly(tmp_path: Path) -> None:
 def test_no_terminal(tmp_path: Path) -> None:
     done = cli(tmp_path, kubeconfig(tmp_path / "config", {"a": "https://127.0.0.1:9"}))
     assert done.code == 2 and "needs a terminal" in done.err and "meshwright check" in done.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("check", "--lab", "frehs"), "did you mean fresh?"),
+        (("check", "--lab", "fresh:vxlan-oneway"), "did you mean vxlan-one-way?"),
+    ],
+)
+def test_a_name_that_the_lab_does_not_have(argv: tuple[str, ...], said: str) -> None:
+    done = call(*argv)
+    assert done.code == 2 and said in done.err and done.out == ""

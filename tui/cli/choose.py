@@ -43,6 +43,8 @@ def _context(text: str, found: ContextList) -> ContextRef:
         context, _, file = text.rpartition("@")
         place = str(Path(file).expanduser()) if file else ""
         same = [ref for ref in found.contexts if ref.context == context and ref.file in (file, place)]
+        if not same and context and "/" in file and not Path(place).exists():
+            raise UsageError(f"There is no file {file}", hint="kubectl config view tells which files are read.")
     if len(same) == 1:
         return same[0]
     if same:

@@ -84,12 +84,13 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Session]:
 async def _start_lab(ports: Ports, text: str) -> None:
     if ports.lab is None:
         raise UsageError("This build has no lab", hint="Install it with: pip install 'meshwright[lab]'")
-    scenario, _, faults = text.partition(":")
-    known = {item.name for item in ports.lab.scenarios()}
-    if scenario not in known:
-        raise UsageError(f"There is no scenario {scenario}", f"There are: {', '.join(sorted(known))}")
+    from backends.wiring import lab_refuse_unknown
+
+    scenario, _, told = text.partition(":")
+    faults = [fault for fault in told.split(",") if fault]
+    lab_refuse_unknown(scenario, faults)
     try:
-        await ports.lab.start(scenario, [fault for fault in faults.split(",") if fault])
+        await ports.lab.start(scenario, faults)
     except UsageError:
         raise
     except MeshError as error:
