@@ -383,3 +383,12 @@ async def test_two_denials_add_up_and_are_taken_back_one_by_one(world: World) ->
     assert may(world, EAST, "create", "pods", "exec") and not may(world, EAST, "list", "secrets")
     await registry.clear(world, "secrets-denied")
     assert may(world, EAST, "list", "secrets") and may(world, EAST, "delete", "pods")
+
+
+async def test_a_fault_that_helm_refuses_is_refused(world: World) -> None:
+    await registry.inject(world, "release-pending", {"target": EAST})
+    try:
+        with pytest.raises(ValueError, match="another operation"):
+            await registry.inject(world, "versions-too-far", {"target": EAST})
+    finally:
+        await registry.clear(world, "release-pending")

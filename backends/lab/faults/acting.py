@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from backends.lab.charts.version import ChartVersion
 from backends.lab.commands.kube.store import StorePort
-from backends.lab.commands.releases.errors import NotFound
+from backends.lab.commands.releases.errors import NotFound, ReleaseError
 from backends.lab.commands.releases.options import Chart, Options
 from backends.lab.commands.releases.record import Release
 from backends.lab.commands.releases.storage import Storage
@@ -87,11 +87,14 @@ def release(world: World, target: LabCluster) -> Release:
 
 
 def upgrade_release(world: World, target: LabCluster, values: Mapping[str, Any], version: str = "") -> None:
-    """``helm upgrade`` with these values, without waiting for anything."""
+    """``helm upgrade`` with these values, without waiting for anything. Raises ``ValueError`` as helm refuses it."""
     port = StorePort(target.objects, target.version, world.clock.now)
     chart = Chart(ChartVersion.parse(version)) if version else None
     options = Options(keys="ec", hooks=False)
-    upgrade(port, chart, values, name=RELEASE, namespace=HOME, policy="reset", options=options)
+    try:
+        upgrade(port, chart, values, name=RELEASE, namespace=HOME, policy="reset", options=options)
+    except ReleaseError as problem:
+        raise ValueError(f"helm in {target.name}: {problem}") from problem
 
 
 def undone(*steps: Undo) -> Undo:
