@@ -145,7 +145,6 @@ def test_the_core_loads_nothing_heavy() -> None:
     assert loaded_by("\n".join(f"import {name}" for name in names)) == set()
 
 
-@pytest.mark.skipif(not (ROOT / "tui/__main__.py").is_file(), reason="there is no entry point yet")
 @pytest.mark.parametrize("arguments", [["--help"], ["version"], ["explain", "--help"]])
 def test_the_command_line_answers_without_anything_heavy(arguments: list[str]) -> None:
     code = f"""

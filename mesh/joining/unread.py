@@ -1,6 +1,6 @@
 """What a plan rests on and was not read: gates where a step would be a guess, else unknowns to verify first."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 from mesh import catalogue as fact
@@ -23,14 +23,14 @@ _CLOUD: Final[tuple[FactName[Any], ...]] = (fact.CLOUD, fact.CLOUD_NETWORK, fact
 _CODES: Final = {name: check.code for check in reversed(ALL_CHECKS) for name in check.answers_for}
 
 
-def gates(now: Situation, steps: Iterable[Step], silent: Iterable[str]) -> Iterator[Blocker]:
+def gates(now: Situation, steps: Iterable[Step], silent: Collection[str]) -> Iterator[Blocker]:
     """Facts and rights that steps still to do rest on and that are not there.
 
     ``silent`` are clusters that could not be read at all: they have a gate of their own.
     """
     todo = [step for step in steps if not step.already]
     for cluster in now.clusters:
-        if cluster in set(silent):
+        if cluster in silent:
             continue
         mine = [step for step in todo if cluster in step.clusters]
         yield from _unread(now, cluster, mine)
@@ -90,9 +90,9 @@ def _own_machine(now: Situation, cluster: str) -> Iterator[Blocker]:
 
 def unknowns(now: Situation) -> Iterator[Blocker]:
     """What the plan goes on without: rules that were not read are neither called open nor opened."""
+    if len(now.clusters) < 2:
+        return
     for cluster in now.clusters:
-        if len(now.clusters) < 2:
-            return
         read = [(name, now.store.get(name, OfCluster(cluster))) for name in _CLOUD]
         lost = [(name, got) for name, got in read if isinstance(got, Unknown)]
         if not lost:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mesh.journal import RunRecord, read_run
+from mesh.journal import RunRecord, latest_unfinished
 from mesh.model.context import ContextList, ContextPeek, ContextRef
 from mesh.ports import Store
 from tui.present import contexts as contexts_words
@@ -145,8 +145,4 @@ def label(ref: ContextRef) -> str:
 def _unfinished(store: Store, listed: ContextList) -> RunRecord | None:
     """The newest run of clusters that are listed, if it did not end well; runs of a lab that is gone are left alone."""
     known = {label(ref) for ref in listed.contexts}
-    for run in reversed(store.runs()):
-        record = read_run(run, store.read(run))
-        if record is not None and record.contexts and set(record.contexts.values()) <= known:
-            return record if record.unfinished else None
-    return None
+    return latest_unfinished(store, lambda record: not record.contexts or not set(record.contexts.values()) <= known)

@@ -51,8 +51,7 @@ async def run(arguments: argparse.Namespace) -> int:
         say_findings(findings, (State.PASS, State.NOT_APPLICABLE))
     if not problems:
         unknown = counts(findings)[State.UNKNOWN]
-        what = "Of the layers asked for, everything" if arguments.layer else "All preconditions"
-        holds = f"{what} {'holds' if arguments.layer else 'hold'}."
+        holds = "The layers asked for hold; others were not judged." if arguments.layer else "All preconditions hold."
         say(holds if not unknown else f"{unknown} could not be read, the rest holds.")
     say_summary(findings, folded)
     return code
