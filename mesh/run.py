@@ -99,7 +99,7 @@ class Runner:
 
         Raises ``Refused`` before anything was changed: blockers, a plan that facts have moved under, another operator.
         """
-        self._refuse_blocked()
+        refuse_blocked(self.plan)
         await self._gather(())
         self._refuse_stale()
         writers = self.ports.armoury.arm(self.plan, self.refs)
@@ -136,15 +136,6 @@ class Runner:
         finally:
             # A screen may stay open for hours after the run: another process can go on with it meanwhile.
             self.ports.store.release(run)
-
-    def _refuse_blocked(self) -> None:
-        refusing = [blocker for blocker in self.plan.blockers if blocker.refuses] or list(self.plan.blockers)
-        if refusing:
-            first = refusing[0]
-            raise Refused(
-                f"{first.code} {first.subject}: {first.text}",
-                hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
-            )
 
     def _refuse_stale(self) -> None:
         changed = () if self.before else moved(self.plan, self.store)
@@ -328,6 +319,16 @@ class Runner:
         words: Mapping[str, str] = {"done": "Joined", "failed": "Stopped at", "cancelled": "Stopped"}
         self.emit(RunDone(run, result.state, seconds, f"{words[result.state]} {result.failed}".strip()))
         return result
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raises ``Refused`` for a plan with blockers: what is not ours to change before what can be lifted."""
+    first = next((blocker for blocker in plan.blockers if blocker.refuses), next(iter(plan.blockers), None))
+    if first is not None:
+        raise Refused(
+            f"{first.code} {first.subject}: {first.text}",
+            hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
+        )
 
 
 async def _together(work: Iterable[Awaitable[Outcome]]) -> list[Outcome]:

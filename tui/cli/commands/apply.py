@@ -12,7 +12,7 @@ from mesh.errors import Exit, Refused
 from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.journal import RunRecord
 from mesh.plan import Plan
-from mesh.run import Control, RunResult, run_plan
+from mesh.run import Control, RunResult, refuse_blocked, run_plan
 from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
 from tui.cli.printing import say, say_plan
@@ -37,12 +37,7 @@ async def carried_out(
     text = arguments.output == "text"
     if text:
         say_plan(plan)
-    if plan.blockers:
-        first = next((blocker for blocker in plan.blockers if blocker.refuses), plan.blockers[0])
-        raise Refused(
-            f"{first.code} {first.subject}: {first.text}",
-            hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
-        )
+    refuse_blocked(plan)
     if not plan.todo():
         if text:
             say("Nothing to do: every step is already so.")
