@@ -105,6 +105,8 @@ def say_plan(plan: Plan) -> None:
     for step in todo:
         for command in step.commands:
             say(f"     {numbers[step.id]:>2}  {shell(command)}")
+        # Who consents here sees no screen: the way back stands beside the way there.
+        say(f"     {numbers[step.id]:>2}  undo: {step.undo}")
     for blocker in plan.blockers:
         say(f"✗ {blocker.code} {blocker.subject}: {blocker.text}")
 
