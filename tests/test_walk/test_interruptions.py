@@ -154,6 +154,7 @@ class Cutting:
         self.hold()
 
     def waiting(self, running: Program) -> None:
+        self.hold()
         running.said("waiting for:", _SECONDS)
 
     def connecting(self, running: Program) -> None:
