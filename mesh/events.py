@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from mesh.facts import Fact, FactKey
 from mesh.finding import Finding
+from mesh.model.picture import Proof
 
 
 class CollectorProgress(Struct, frozen=True):
@@ -80,6 +81,13 @@ class StepWaiting(Struct, frozen=True):
     until: float
 
 
+class ServiceProven(Struct, frozen=True):
+    """The proof's answers were all right."""
+
+    step: str
+    proof: Proof
+
+
 class StepDone(Struct, frozen=True):
     """A step ended: ``state`` is done, already, failed, blocked, cancelled, skipped or undone."""
 
@@ -115,6 +123,7 @@ Event = (
     | StepStarted
     | StepOutput
     | StepWaiting
+    | ServiceProven
     | StepDone
     | RunDone
     | Announcement

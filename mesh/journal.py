@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from mesh.errors import Undetermined
+from mesh.model.picture import Proof
 from mesh.plan import Plan
 from mesh.ports import Clock, Outcome, Store
 
@@ -40,6 +41,7 @@ class RunRecord(Struct, frozen=True):
     steps: dict[str, StepRecord] = {}
     changes: tuple[Change, ...] = ()
     contexts: dict[str, str] = {}
+    proof: Proof | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -84,7 +86,8 @@ class Journal:
 
     def outcome(self, step: str, effect: int, outcome: Outcome) -> None:
         """A change was answered."""
-        self._write("outcome", step=step, effect=effect, changed=list(outcome.changed), undo=outcome.undo)
+        proof = {"proof": msgspec.to_builtins(outcome.proof)} if outcome.proof else {}
+        self._write("outcome", step=step, effect=effect, changed=list(outcome.changed), undo=outcome.undo, **proof)
 
     def ended(self, step: str, state: str, seconds: float, message: str = "") -> None:
         """A step ended."""
@@ -110,7 +113,7 @@ def read_run(run: int, records: Sequence[dict[str, Any]]) -> RunRecord | None:
         raise Undetermined(f"The journal of run {run} is of another version", str(error), "Make a new plan.") from error
     steps: dict[str, StepRecord] = {}
     changes: list[Change] = []
-    state, seconds = "", 0.0
+    state, seconds, proof = "", 0.0, None
     for record in records[1:]:
         kind = record.get("kind")
         if kind == "step":
@@ -122,12 +125,13 @@ def read_run(run: int, records: Sequence[dict[str, Any]]) -> RunRecord | None:
         elif kind == "outcome":
             changes.append(Change(record["step"], record["effect"], tuple(record["changed"]), record.get("undo", {})))
             steps[record["step"]] = StepRecord("started", record["at"])
+            proof = msgspec.convert(record["proof"], Proof) if "proof" in record else proof
         elif kind == "end":
             state, seconds = record["state"], record["seconds"]
         elif kind == "resume":
             state = ""
     contexts = records[0].get("contexts", {})
-    return RunRecord(run, plan, records[0]["at"], state, seconds, steps, tuple(changes), contexts)
+    return RunRecord(run, plan, records[0]["at"], state, seconds, steps, tuple(changes), contexts, proof)
 
 
 def latest_unfinished(store: Store, gone: Callable[[RunRecord], bool] = lambda _: False) -> RunRecord | None:

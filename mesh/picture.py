@@ -151,6 +151,12 @@ def _services(store: FactStore, clusters: Sequence[str], findings: Sequence[Find
     return tuple(rows)
 
 
+def lanes_of(store: FactStore, clusters: Sequence[str], namespace: str, name: str) -> ServiceLanes:
+    """One global service as the facts have it; without lanes when no cluster's facts hold it."""
+    found = (row for row in _services(store, clusters, ()) if (row.namespace, row.name) == (namespace, name))
+    return next(found, ServiceLanes(namespace, name, ()))
+
+
 def _lane(cluster: str, services: dict[str, Service]) -> Lane:
     service = services.get(cluster)
     if service is None:

@@ -10,6 +10,7 @@ from mesh.events import Emit
 from mesh.facts import FactStore
 from mesh.model.context import ContextList, ContextPeek, ContextRef
 from mesh.model.network import FirewallRule
+from mesh.model.picture import Proof
 from mesh.plan import Plan
 from mesh.text import Secret
 
@@ -60,10 +61,11 @@ class Gatherer(Protocol):
 
 
 class Outcome(Struct, frozen=True):
-    """What an effect did: objects changed, and what undo needs (no secrets)."""
+    """What an effect did: objects changed, what undo needs (no secrets), and what it proved."""
 
     changed: tuple[str, ...] = ()
     undo: dict[str, Any] = {}
+    proof: Proof | None = None
 
 
 class ClusterGateway(Protocol):

@@ -14,7 +14,7 @@ from mesh.conditions import HOPELESS, facts_of, holds
 from mesh.diagnose import root_cause
 from mesh.effects import Workbench, carry_out
 from mesh.errors import MeshError, Refused, StepFailed, Undetermined
-from mesh.events import Emit, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
+from mesh.events import Emit, RunDone, RunStarted, ServiceProven, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactStore
 from mesh.finding import Finding
 from mesh.join import moved
@@ -257,7 +257,10 @@ class Runner:
             journal.intent(step.id, index, type(effect).__name__)
             output, clock = self._output(step.id), self.ports.clock
             bench = Workbench(self.plan, writers, self._gather, output, clock, _together)
-            journal.outcome(step.id, index, await carry_out(effect, bench))
+            outcome = await carry_out(effect, bench)
+            journal.outcome(step.id, index, outcome)
+            if outcome.proof is not None:
+                self.emit(ServiceProven(step.id, outcome.proof))
         return await self._wait(step)
 
     def _output(self, step: str):  # type: ignore[no-untyped-def]  # Callable[[str], None], bound to the step

@@ -74,7 +74,7 @@ class Mesh(Framed):
         empty = self.query_one("#empty", TextPane)
         bare = judged is not None and some and self.view == "Services" and not judged.picture.services
         empty.display = not some or bare
-        empty.show(lambda width: present.no_service(width) if bare else present.nothing(self.session))
+        empty.show(lambda width: present.no_service(self.session, width) if bare else present.nothing(self.session))
         if some:
             drawing = self.drawing(self.canvas.room.width or self.app.size.width)
             assert judged is not None
@@ -86,10 +86,10 @@ class Mesh(Framed):
     def _draw_lanes(self) -> None:
         """Below the map of a large screen: the global services."""
         judged, lanes = self.session.judged, self.query_one("#lanes", TextPane)
-        services = judged.picture.services if judged else ()
+        services = present.with_proof(self.session, judged.picture).services if judged else ()
         lanes.display = self.wide and self.view == "Map" and bool(services)
         if judged is not None and lanes.display:
-            lanes.show(lambda width: present.lanes(judged.picture, width, self.signs))
+            lanes.show(lambda width: present.lanes(self.session, judged.picture, width, self.signs))
 
     def drawing(self, width: int) -> Drawing:
         """The picture for a width."""
@@ -97,7 +97,7 @@ class Mesh(Framed):
         if judged is None:
             return Drawing(0, ())
         if self.view == "Services":
-            return draw_lanes(judged.picture, width, self.signs.drawing)
+            return draw_lanes(present.with_proof(self.session, judged.picture), width, self.signs.drawing)
         return draw_map(judged.picture, width, self.signs.drawing, show_all=self.all)
 
     def _draw_detail(self) -> None:

@@ -8,6 +8,7 @@ from mesh.facts import FactStore
 from mesh.finding import Finding
 from mesh.journal import RunRecord
 from mesh.model.context import ContextList, ContextPeek, ContextRef
+from mesh.model.picture import Proof
 from mesh.plan import Plan
 from mesh.ports import Scenario
 from tui.work.judge import Judgement
@@ -63,6 +64,7 @@ class RunView:
     summary: str = ""
     refusal: str = ""
     log_file: str = ""
+    proof: Proof | None = None
     who: tuple[str, ...] = ()
 
     @property
@@ -187,6 +189,8 @@ def _on_run(run: RunView, event: ev.Event) -> RunView:
             return _with(run, event.step, StepView("running", event.at, attempt=event.attempt))
         case ev.StepWaiting():
             return _with(run, event.step, replace(run.of(event.step), waiting=event.what, until=event.until))
+        case ev.ServiceProven():
+            return replace(run, proof=event.proof)
         case ev.StepDone():
             before = run.of(event.step)
             return _with(
@@ -231,4 +235,4 @@ def resumed(record: RunRecord) -> RunView:
         name: StepView(step.state, step.at, step.seconds, message=step.message) for name, step in record.steps.items()
     }
     state = "cut off" if not record.state else record.state
-    return RunView(record.plan, record.run, state, record.started, record.seconds, steps)
+    return RunView(record.plan, record.run, state, record.started, record.seconds, steps, proof=record.proof)

@@ -7,7 +7,7 @@ from typing import Final
 
 from mesh.draw.canvas import Canvas, Drawing, fit
 from mesh.draw.glyphs import UNICODE, Glyphs
-from mesh.model.picture import Lane, MeshPicture, ServiceLanes
+from mesh.model.picture import Lane, MeshPicture, Proof, ServiceLanes
 
 _NAME: Final = 17
 _AFFINITY: Final = 10
@@ -80,6 +80,17 @@ def _connector(canvas: Canvas, left: Lane, right: Lane, x1: int, x2: int, y: int
     left_end = (g.left_open if open_ended else g.left) if to_left else char
     right_end = (g.right_open if open_ended else g.right) if to_right else char
     canvas.put(x1, y, left_end + char * (x2 - x1 - 1) + right_end, _STYLE[strongest])
+
+
+def answers_in_words(proof: Proof) -> tuple[str, ...]:
+    """One line per cluster that asked: how many requests in a row which cluster answered."""
+    affinities = {lane.cluster: f"{lane.affinity}, " for lane in proof.service.lanes}
+    lines = []
+    for cluster, answers in proof.answers.items():
+        asked = sum(answers.values())
+        who = ", ".join(answers if len(answers) == 1 else (f"{other} {count}" for other, count in answers.items()))
+        lines.append(f"{cluster}: {affinities.get(cluster, '')}{asked} of {asked} requests answered by {who}")
+    return tuple(lines)
 
 
 def in_words(service: ServiceLanes) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """One function per effect: from data to calls on the writing gateways. Every effect may be carried out again."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Mapping
 
 from mesh import catalogue as fact
 from mesh import plan as effects
@@ -8,18 +8,17 @@ from mesh.aim import overlay
 from mesh.checks import ALL_CHECKS
 from mesh.conditions import api_addresses
 from mesh.effects.demonstration import demonstrate
+from mesh.effects.workbench import Workbench
 from mesh.engine import evaluate
 from mesh.errors import StepFailed
 from mesh.facts import FactStore
 from mesh.finding import Opening, State
 from mesh.model.cilium import PeerEntry
 from mesh.plan import Effect, Plan
-from mesh.ports import Clock, Outcome, Output, Writers
+from mesh.ports import Outcome
 from mesh.subject import OfCluster
 from mesh.values import connect_values
 
-Together = Callable[[Iterable[Awaitable[Outcome]]], Awaitable[list[Outcome]]]
-Reread = Callable[[Collection[str]], Awaitable[FactStore]]
 _PATH_FACTS = (
     fact.MESH_API.name,
     fact.NODES.name,
@@ -28,23 +27,6 @@ _PATH_FACTS = (
     fact.SETTINGS.name,
     fact.CLOUD_NETWORK.name,
 )
-
-
-class Workbench:
-    """What carrying out needs: the plan, writing gateways, a way to read facts again, a place for output, the time.
-
-    ``together`` waits for several outcomes side by side; all have ended when it returns or raises.
-    """
-
-    def __init__(
-        self, plan: Plan, writers: Writers, reread: Reread, output: Output, clock: Clock, together: Together
-    ) -> None:
-        self.together = together
-        self.plan = plan
-        self.writers = writers
-        self.reread = reread
-        self.output = output
-        self.clock = clock
 
 
 async def carry_out(effect: Effect, bench: Workbench) -> Outcome:
@@ -72,7 +54,7 @@ async def carry_out(effect: Effect, bench: Workbench) -> Outcome:
         case effects.ConnectPeers():
             return await _connect(effect, bench)
         case effects.Prove():
-            return await demonstrate(effect, bench.plan, bench.writers, bench.output, bench.clock)
+            return await demonstrate(effect, bench)
         case effects.WaitAddress() | effects.Verify():
             return Outcome()
 

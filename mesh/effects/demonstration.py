@@ -5,48 +5,55 @@ The first member has affinity ``local``, the others ``remote``, as in the publis
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mesh import catalogue as fact
 from mesh.affinity import Affinity, traffic_from
+from mesh.effects.workbench import Workbench
 from mesh.errors import StepFailed
 from mesh.model.kubernetes import Service
-from mesh.plan import Plan, Prove
-from mesh.ports import Clock, ClusterGateway, Outcome, Output, Writers
+from mesh.model.picture import Proof
+from mesh.picture import lanes_of
+from mesh.plan import Prove
+from mesh.ports import Outcome
 
+NAME = "echo"
 REQUESTS = 10
 _REPLICAS = 2
 _PATIENCE = 240.0
 _LABELS = {"app.kubernetes.io/managed-by": "meshwright", "app.kubernetes.io/part-of": "meshwright-demo"}
 
 
-async def demonstrate(effect: Prove, plan: Plan, writers: Writers, output: Output, clock: Clock) -> Outcome:
+async def demonstrate(effect: Prove, bench: Workbench) -> Outcome:
     """Deploy, ask, compare, clean up. Raises ``StepFailed`` naming the side that was not answered as expected."""
     services = {
         cluster: Service(
             effect.namespace,
-            "echo",
+            NAME,
             annotations=_annotations(index),
             ready_endpoints=_REPLICAS,
             total_endpoints=_REPLICAS,
         )
         for index, cluster in enumerate(effect.clusters)
     }
-    gateways = {cluster: writers.cluster(cluster) for cluster in effect.clusters}
-    changed: list[str] = []
+    gateways = {cluster: bench.writers.cluster(cluster) for cluster in effect.clusters}
     try:
         for index, (cluster, gateway) in enumerate(gateways.items()):
-            name = next(member.name for member in plan.goal.members if member.cluster == cluster)
-            outcome = await gateway.apply(demonstration_objects(effect.namespace, name, effect.image, index))
-            changed += outcome.changed
-            output(f"{cluster}: deployed echo ({_REPLICAS} pods) and a client, affinity {_affinity(index)}")
-        for cluster in effect.clusters:
-            await _ask_until_right(effect.namespace, cluster, services, plan, gateways[cluster], output, clock)
+            name = next(member.name for member in bench.plan.goal.members if member.cluster == cluster)
+            await gateway.apply(demonstration_objects(effect.namespace, name, effect.image, index))
+            bench.output(f"{cluster}: deployed {NAME} ({_REPLICAS} pods) and a client, affinity {_affinity(index)}")
+        answers = {
+            cluster: await _ask_until_right(effect.namespace, cluster, services, bench) for cluster in effect.clusters
+        }
+        store = await bench.reread((fact.SERVICES.name,))
+        proof = Proof(lanes_of(store, effect.clusters, effect.namespace, NAME), answers)
     finally:
         for cluster, gateway in gateways.items():
             await gateway.delete_namespace(effect.namespace)
-            output(f"{cluster}: removed namespace {effect.namespace}")
-    return Outcome()
+            bench.output(f"{cluster}: removed namespace {effect.namespace}")
+    return Outcome(proof=proof)
 
 
 def _affinity(index: int) -> Affinity:
@@ -58,39 +65,39 @@ def _annotations(index: int) -> dict[str, str]:
 
 
 async def _ask_until_right(
-    namespace: str,
-    cluster: str,
-    services: Mapping[str, Service],
-    plan: Plan,
-    gateway: ClusterGateway,
-    output: Output,
-    clock: Clock,
-) -> None:
+    namespace: str, cluster: str, services: Mapping[str, Service], bench: Workbench
+) -> dict[str, int]:
     """Ask until ``REQUESTS`` in a row come from where the affinity rule says: back-ends of peers take seconds to
-    arrive.
+    arrive. How many of them each cluster answered.
     """
-    names = {member.cluster: member.name for member in plan.goal.members}
-    expected = {names[other] for other in traffic_from(cluster, services).chosen}
-    until, right, last = clock.now() + _PATIENCE, 0, ""
-    while right < REQUESTS:
+    expected = {
+        member.name: member.cluster
+        for member in bench.plan.goal.members
+        if member.cluster in traffic_from(cluster, services).chosen
+    }
+    told = " or ".join(sorted(expected))
+    gateway, until, last = bench.writers.cluster(cluster), bench.clock.now() + _PATIENCE, ""
+    right: list[str] = []
+    while len(right) < REQUESTS:
         code, text = await gateway.run_in_pod(
-            namespace, "app=client", "client", ("curl", "-sS", "-m", "2", f"http://echo.{namespace}/"), 10.0
+            namespace, "app=client", "client", ("curl", "-sS", "-m", "2", f"http://{NAME}.{namespace}/"), 10.0
         )
         answered = _who(text) if code == 0 else ""
-        right = right + 1 if answered in expected else 0
+        right = [*right, expected[answered]] if answered in expected else []
         said = answered or text.strip() or f"exit {code}"
         if said != last:
-            output(f"{cluster} → {said}")
+            bench.output(f"{cluster} → {said}")
             last = said
-        if right < REQUESTS and not right:
-            if clock.now() > until:
+        if not right:
+            if bench.clock.now() > until:
                 raise StepFailed(
-                    f"{cluster} is not served by {' or '.join(sorted(expected))}",
+                    f"{cluster} is not served by {told}",
                     f"The last answer was: {said}",
                     "The mesh is connected; look at the path between the nodes: meshwright check --layer network",
                 )
-            await clock.sleep(1.0)
-    output(f"{cluster}: {REQUESTS} of {REQUESTS} answered by {' or '.join(sorted(expected))}")
+            await bench.clock.sleep(1.0)
+    bench.output(f"{cluster}: {REQUESTS} of {REQUESTS} answered by {told}")
+    return dict(Counter(right))
 
 
 def _who(text: str) -> str:

@@ -105,6 +105,17 @@ class ServiceLanes(Struct, frozen=True):
         return (words[0] + ("" if len(set(words)) == 1 else "≠")) if words else "none"
 
 
+class Proof(Struct, frozen=True):
+    """What the proof of a join showed before it was removed: the service as it was served, and who answered whom.
+
+    ``answers`` maps the cluster that asked to the clusters that answered, and how many requests in a row each.
+    ``service`` has no lanes when Services could not be read.
+    """
+
+    service: ServiceLanes
+    answers: dict[str, dict[str, int]] = {}
+
+
 class MeshPicture(Struct, frozen=True):
     """Clusters in the order chosen, one link per pair, global services by name."""
 

@@ -30,6 +30,7 @@ class FakeWorld:
         self.calls: list[str] = []
         self.fail: dict[str, Exception] = {}
         self.hooks: dict[str, Callable[[], None]] = {}
+        self.answers: dict[str, list[str]] = {}
         self.holder = ""
         self.gathered: list[tuple[str, ...]] = []
 
@@ -121,7 +122,8 @@ class FakeCluster:
         self, namespace: str, selector: str, container: str, argv: Sequence[str], seconds: float
     ) -> tuple[int, str]:
         await self.world.did(f"exec {self.key}")
-        return 0, "{}"
+        answers = self.world.answers.get(self.key, ["{}"])
+        return 0, answers.pop(0) if len(answers) > 1 else answers[0]
 
 
 class FakeCloud:

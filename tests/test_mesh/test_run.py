@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from mesh import catalogue as fact
+from mesh.draw.lanes import answers_in_words
 from mesh.errors import Refused
-from mesh.events import StepDone, StepOutput, StepWaiting
+from mesh.events import ServiceProven, StepDone, StepOutput, StepWaiting
 from mesh.facts import FactStore
 from mesh.goal import ClusterGoal, Goal
 from mesh.join import fingerprints
 from mesh.journal import latest_unfinished, read_run
 from mesh.model.cilium import CiliumSettings, PeerEntry
-from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Step, Verify
+from mesh.model.kubernetes import Service
+from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Prove, Step, Verify
 from mesh.run import Control, run_plan
 from tests.test_mesh.fakes import FakePorts, FakeWorld, Recorder, failing, ref
 
@@ -225,6 +227,43 @@ async def test_effects_without_conditions_are_done_when_they_return(world: FakeW
     assert (await run_plan(plan_of(world, parking), REFS, ports, Recorder())).state == "done"
     record = read_run(1, ports.store.records[1])
     assert record is not None and record.changes[0].undo == {"parts": [{"selector": {}}, {"selector": {}}]}
+
+
+def proving(world: FakeWorld, *answers: str) -> Plan:
+    """A plan that only proves; b is answered by these in turn, the last again and again."""
+    for cluster, affinity in (("a", "local"), ("b", "remote")):
+        annotations = {"service.cilium.io/global": "true", "service.cilium.io/affinity": affinity}
+        world.put(
+            fact.SERVICES, cluster, (Service("meshwright-demo", "echo", annotations=annotations, ready_endpoints=2),)
+        )
+    world.answers = {"a": ['{"cluster": "a"}'], "b": list(answers)}
+    return plan_of(world, Step("prove", "prove", ("a", "b"), "why", (Prove(("a", "b"), "image"),), ()))
+
+
+async def test_a_proof_tells_who_answered_and_is_kept(world: FakeWorld) -> None:
+    ports, events = FakePorts(world), Recorder()
+    plan = proving(world, "refused", '{"cluster": "a"}', '{"cluster": "b"}', '{"cluster": "a"}')
+    assert (await run_plan(plan, REFS, ports, events)).state == "done"
+    told = next(event.proof for event in events if isinstance(event, ServiceProven))
+    assert told.answers == {"a": {"a": 10}, "b": {"a": 10}}, "ten in a row; what came before does not count"
+    assert [(lane.cluster, lane.affinity, lane.ready) for lane in told.service.lanes] == [
+        ("a", "local", 2),
+        ("b", "remote", 2),
+    ]
+    assert answers_in_words(told)[1] == "b: remote, 10 of 10 requests answered by a"
+    record = read_run(1, ports.store.records[1])
+    assert record is not None and record.proof == told
+    assert world.calls.index("delete b meshwright-demo") > world.calls.index("exec b")
+
+
+async def test_answers_from_the_wrong_side_prove_nothing(world: FakeWorld) -> None:
+    ports, events = FakePorts(world), Recorder()
+    result = await run_plan(proving(world, '{"cluster": "b"}'), REFS, ports, events)
+    assert result.state == "failed" and "b is not served by a" in result.message
+    assert not any(isinstance(event, ServiceProven) for event in events)
+    assert "delete a meshwright-demo" in world.calls and "delete b meshwright-demo" in world.calls
+    record = read_run(1, ports.store.records[1])
+    assert record is not None and record.proof is None
 
 
 async def test_a_lease_that_may_not_be_taken_refuses_the_run_before_it_begins(world: FakeWorld) -> None:

@@ -126,6 +126,16 @@ def test_j1_first_set_up(tmp_path: Path, size: tuple[int, int], more: dict[str, 
         terminal.wait_for("[Map]")
         terminal.wait_for("The link is healthy.", 60)
         assert "ARMED" not in terminal.text()
+        terminal.send("m")
+        until_row(terminal, "meshwright-demo", "●2↺", "●2")
+        if not wide:
+            terminal.send("enter")
+        terminal.wait_for("eks-tokyo: local, 10 of 10 requests answered by")
+        terminal.wait_for("aks-east: remote, 10 of 10 requests answered by")
+        assert "by eks-tokyo" in " ".join(terminal.text().split())
+        if not wide:
+            terminal.send("q")
+            terminal.wait_for("Map [Services]")
         terminal.send("q")
         assert terminal.wait_end() == 0
 

@@ -1,10 +1,11 @@
 """Mesh: the words beside the map, one link or cluster or service at a time (screens.md §3.8, §3.9)."""
 
+import msgspec
 from rich.cells import cell_len
 
-from mesh.draw.lanes import in_words
+from mesh.draw.lanes import answers_in_words, draw_lanes, in_words
 from mesh.finding import Finding, State
-from mesh.model.picture import Health, Link, MeshPicture, Plane
+from mesh.model.picture import Health, Link, MeshPicture, Plane, Proof
 from mesh.picture import NOT_PROBED
 from tui.present import words
 from tui.present.frame import RULE_ENDS
@@ -67,8 +68,29 @@ def nothing(session: Session) -> list[Line]:
     return [line("  The mesh needs facts: press ", ("2", "key"), ", then ", ("r", "key"), ".")]
 
 
-def no_service(width: int) -> list[Line]:
-    """What the lanes say while there is none."""
+def proof_of(session: Session) -> Proof | None:
+    """The proof of the run that joined these clusters, while nothing else tells where a global service is served."""
+    run, judged = session.run, session.judged
+    if run is None or judged is None or judged.picture.services:
+        return None
+    return run.proof if set(run.plan.clusters) == {box.key for box in judged.picture.clusters} else None
+
+
+def with_proof(session: Session, picture: MeshPicture) -> MeshPicture:
+    """The picture with the service that the proof asked for, if it has lanes to draw."""
+    proof = proof_of(session)
+    if proof is None or not proof.service.lanes:
+        return picture
+    return msgspec.structs.replace(picture, services=(proof.service,))
+
+
+def no_service(session: Session, width: int) -> list[Line]:
+    """What the lanes say while no Service is global; what the last run proved, if it did."""
+    run, proof = session.run, proof_of(session)
+    if run is not None and proof is not None:
+        told = f"No Service is global. Run {run.number} proved this one and removed it again:"
+        more = () if proof.service.lanes else proof_lines(proof, width)
+        return [*wrapped(told, width - 2, "muted", "  ", "  "), (), *more]
     told = (
         'No Service is global. The annotation service.cilium.io/global: "true" makes one so, on a Service of the same'
         " name and namespace in every cluster that shall offer or use it."
@@ -88,7 +110,8 @@ def detail(session: Session, key: str, width: int, signs: Signs) -> list[Line]:
     if kind == "cluster":
         return cluster_lines(name, judged, width, signs)
     if kind == "service":
-        return service_lines(name, judged, width, signs)
+        proof = proof_of(session)
+        return proof_lines(proof, width) if proof else service_lines(name, judged, width, signs)
     return []
 
 
@@ -206,12 +229,22 @@ def service_lines(name: str, judged: Judgement, width: int, signs: Signs) -> lis
     return made
 
 
-def lanes(picture: MeshPicture, width: int, signs: Signs) -> list[Line]:
-    """The global services as lanes, under a rule."""
-    from mesh.draw.lanes import draw_lanes
+def proof_lines(proof: Proof, width: int) -> list[Line]:
+    """The service of the proof: who answered whom."""
+    service = proof.service
+    made = [line((f" {service.namespace}/{service.name}", "title"), "   proven, not there any more")]
+    for told in answers_in_words(proof):
+        made += wrapped(told, width - 2, "", "   ", "     ")
+    return made
 
+
+def lanes(session: Session, picture: MeshPicture, width: int, signs: Signs) -> list[Line]:
+    """The global services as lanes, under a rule; while there is none, the one that was proven."""
     number = len(picture.services)
-    return [rule("Global services", str(number), width, signs), *draw_lanes(picture, width, signs.drawing).rows]
+    head = rule("Global services", str(number), width, signs)
+    if session.run is not None and proof_of(session):
+        head = rule("Global service", f"proven by run {session.run.number}, removed again", width, signs)
+    return [head, *draw_lanes(with_proof(session, picture), width, signs.drawing).rows]
 
 
 def related(picture: MeshPicture, key: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Set-up: what a run does, waits for and how it ended (screens.md §3.7)."""
 
-from mesh.plan import Plan, Step
+from mesh.draw.lanes import answers_in_words
+from mesh.plan import Prove, Step
 from tui.present import words
 from tui.present.lines import Line, Row, column, cut, line, rule, wrapped
 from tui.present.plan import needs, where
@@ -154,6 +155,9 @@ def _step_words(run: RunView, step: Step, width: int) -> list[Line]:
     view = run.of(step.id)
     if view.message:
         made += wrapped(view.message, width - 2, "warn", "   ", "   ")
+    if run.proof and any(isinstance(effect, Prove) for effect in step.effects):
+        for told in answers_in_words(run.proof):
+            made += wrapped(told, width - 2, "ok", "   ", "     ")
     return made
 
 
@@ -190,7 +194,7 @@ def status(session: Session) -> str:
     if run is None:
         return ""
     if run.state == "done":
-        return f"Joined in {words.clock(run.seconds)}. {proof(run.plan)}  > opens the mesh."
+        return f"Joined in {words.clock(run.seconds)}. {proof(run)}  > opens the mesh."
     order = run.plan.numbers
     for step in run.plan.todo():
         view = run.of(step.id)
@@ -219,12 +223,9 @@ def end_words(session: Session) -> str:
     return f"Step {order[failed.id]} failed: {cause}. Nothing is running; {done} steps stand."
 
 
-def proof(plan: Plan) -> str:
+def proof(run: RunView) -> str:
     """What the proof step proved."""
-    proven = next(
-        (step for step in plan.steps if any(type(effect).__name__ == "Prove" for effect in step.effects)), None
-    )
-    return "Proof: one service answered on every side." if proven else ""
+    return "Proof: one service answered on every side." if run.proof else ""
 
 
 def narrow_outcome(session: Session, width: int, signs: Signs) -> list[Line]:
