@@ -24,6 +24,8 @@ def _no_address() -> Fault:
         found = here.objects.stored(SERVICES, HOME, _SERVICE)
         if found is None:
             raise ValueError(f"{here.name} has no Service {_SERVICE}")
+        if found["spec"].get("type") != "LoadBalancer":
+            raise ValueError(f"the Service {_SERVICE} of {here.name} has no load balancer whose address could be lost")
         before = dict(found.get("status") or {})
         here.objects.set_status(SERVICES, HOME, _SERVICE, {"loadBalancer": {}})
         undoing.add(world, lambda: _restore(here, before))
@@ -44,12 +46,17 @@ def _same_node_port() -> Fault:
         if len(members) < 2:
             raise ValueError("this needs two clusters")
         before = {one.name: dict(release(world, one).config) for one in members}
-        opened = [_open(world, one, int(port), members) for one in members]
         addresses = {one.name: [reading.internal_ip(node) for node in one.objects.view(NODES)] for one in members}
-        for one in members:
-            upgrade_release(world, one, _exposed(before[one.name], addresses, int(port)))
-        back = [_upgrade_back(world, one, before[one.name]) for one in members]
-        undoing.add(world, undone(*back, *opened))
+        done: list[Undo] = []
+        try:
+            for one in members:
+                upgrade_release(world, one, _exposed(before[one.name], addresses, int(port)))
+                done.append(_upgrade_back(world, one, before[one.name]))
+        except ValueError:
+            # A fault is there whole or not at all: nobody would take back the members that were upgraded.
+            undone(*done)()
+            raise
+        undoing.add(world, undone(*done, *(_open(world, one, int(port), members) for one in members)))
 
     return Fault("same-node-port", "Same node port in two clusters", _LAYER, inject, undoing.clear)
 
