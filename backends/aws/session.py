@@ -1,5 +1,6 @@
 """boto3 clients for one account and region, and what their errors mean (cloud-network §2.1, §2.5)."""
 
+import functools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -55,14 +56,13 @@ class AwsSession:
 
     def client(self, service: str) -> Any:
         """A client with short time-outs and the SDK's standard retries. Raises ``NotRead``."""
-        import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
             try:
                 if self._session is None:
-                    self._session = boto3.Session(profile_name=self.profile or None, region_name=self.region or None)
+                    self._session = _session(self.profile, self.region)
                 if service not in self._clients:
                     config = Config(
                         retries={"mode": "standard", "max_attempts": 4},
@@ -118,6 +118,26 @@ class AwsSession:
             return NotRead(Reason.TIMEOUT, text)
         where = f" (region {self.region or 'not set'})"
         return NotRead(Reason.INVALID, f"{right}: {text}{where}")
+
+
+def _session(profile: str, region: str) -> Any:
+    """A session that shares its service models with all others: to read EC2's takes 0.1 s of CPU each time."""
+    import boto3
+    import botocore.session
+
+    core = botocore.session.get_session()
+    if profile:
+        # Before anything is asked of it: AWS_PROFILE may name one that is not there.
+        core.set_config_variable("profile", profile)
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=core, region_name=region or None)
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _camel(action: str) -> str:

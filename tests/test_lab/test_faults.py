@@ -14,7 +14,6 @@ from backends.lab.api.authorizer import Attributes, Authorizer
 from backends.lab.commands.kube.store import StorePort
 from backends.lab.commands.releases.storage import Storage
 from backends.lab.faults import EVERY, FAULTS
-from backends.lab.faults.acting import release
 from backends.lab.network.packet import Packet
 from backends.lab.scenarios.places import EAST, TOKYO
 from backends.lab.storage.resources import CONFIGMAPS, DAEMONSETS, SERVICES
@@ -286,13 +285,6 @@ def test_every_fault_is_held_to_a_symptom() -> None:
     assert all(one.title and one.layer for one in EVERY.values())
 
 
-async def test_what_is_not_offered_cannot_be_had(world: World) -> None:
-    for name in set(EVERY) - set(FAULTS):
-        with pytest.raises(registry.NoSuchName, match="vxlan-one-way"):
-            await registry.inject(world, name, {})
-    assert not world.faults
-
-
 @pytest.mark.parametrize("name", sorted(SYMPTOMS))
 async def test_a_fault_shows_and_goes_again(world: World, name: str) -> None:
     assert world.simulation.settle(600, lambda: well(world)), ("before", not_ready(world), sick(world))
@@ -384,37 +376,3 @@ async def test_two_denials_add_up_and_are_taken_back_one_by_one(world: World) ->
     assert may(world, EAST, "create", "pods", "exec") and not may(world, EAST, "list", "secrets")
     await registry.clear(world, "secrets-denied")
     assert may(world, EAST, "list", "secrets") and may(world, EAST, "delete", "pods")
-
-
-@pytest.mark.parametrize("stuck", [TOKYO, EAST])
-async def test_a_fault_that_one_member_refuses_leaves_the_others_as_they_were(world: World, stuck: str) -> None:
-    def revisions() -> dict[str, object]:
-        return {name: release(world, one).config for name, one in world.clusters.items() if name != stuck}
-
-    before = revisions()
-    await registry.inject(world, "release-pending", {"target": stuck})
-    try:
-        with pytest.raises(ValueError, match="another operation"):
-            await registry.inject(world, "same-node-port", {})
-        assert revisions() == before and set(world.faults) == {"release-pending"}
-        assert {service(world, name)["spec"]["type"] for name in world.clusters} == {"LoadBalancer"}
-    finally:
-        await registry.clear(world, "release-pending")
-
-
-async def test_a_service_without_a_balancer_has_no_address_to_lose(world: World) -> None:
-    await registry.inject(world, "same-node-port", {})
-    try:
-        with pytest.raises(ValueError, match="has no load balancer"):
-            await registry.inject(world, "mesh-api-without-address", {})
-    finally:
-        await registry.clear(world, "same-node-port")
-
-
-async def test_a_fault_that_helm_refuses_is_refused(world: World) -> None:
-    await registry.inject(world, "release-pending", {"target": EAST})
-    try:
-        with pytest.raises(ValueError, match="another operation"):
-            await registry.inject(world, "versions-too-far", {"target": EAST})
-    finally:
-        await registry.clear(world, "release-pending")
