@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -82,7 +83,7 @@ class Helm:
                 argv, environment=environment, send=send, seconds=_HOOKS + 60, line=output, started=self._started
             )
         except NotStarted as error:
-            raise StepFailed("helm cannot be run", error.why, "Install helm 3.14 or newer, then resume.") from error
+            raise StepFailed("helm cannot be run", error.why, "Install helm 3.14 or newer.") from error
 
     async def _settled(
         self, ref: ContextRef, release: str, namespace: str, environment: Mapping[str, str], output: Output
@@ -108,9 +109,8 @@ class Helm:
             rows = [(int(row["revision"]), str(row["status"])) for row in json.loads(done.output or b"[]")]
         except (ValueError, KeyError, TypeError) as error:
             detail = one_line(done.errors, 300) or "its answer is not what helm prints"
-            raise StepFailed(
-                f"helm cannot list the releases of {ref.key}", detail, "Run it by hand, then resume."
-            ) from error
+            hint = f"See what it says: {shlex.join([*argv, '--kube-context', ref.context])}"
+            raise StepFailed(f"helm cannot list the releases of {ref.key}", detail, hint) from error
         return max(rows, default=(0, ""))
 
 
@@ -125,13 +125,13 @@ def _failed(
     words = one_line(errors.strip().rpartition("Error: ")[2], 600) or f"exit code {code}"
     if timed_out:
         words = f"it did not end within {_HOOKS + 60:.0f} s; {words}"
-    hint = "Look at its output, mend the cause, then resume."
+    hint = "Look at its output and mend the cause."
     if "another operation" in errors:
         hint = f"An earlier run was cut off. Give the release back first: {_free(ref, release, namespace, before)}"
     elif "invalid ownership metadata" in errors:
-        hint = "An object was made by somebody else. Give it Helm's label and annotations, or remove it, then resume."
+        hint = "An object was made by somebody else. Give it Helm's label and annotations, or remove it."
     elif timed_out or "timed out" in errors:
-        hint = f"kubectl --context {ref.context} -n {namespace} get pods,jobs shows what it waited for. Then resume."
+        hint = f"kubectl --context {ref.context} -n {namespace} get pods,jobs shows what it waited for."
     return StepFailed(f"helm failed in {ref.key} (revision before: {before or 'none'})", words, hint)
 
 

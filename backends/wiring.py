@@ -182,9 +182,7 @@ class Writing:
 
             subscription = AzureReader(ref, known, Once()).subscription
             return AzureChanges(subscription, ref.exec_argv)
-        raise Refused(
-            f"{key} is in no cloud whose rules Meshwright changes", hint="Open its firewall by hand, then resume."
-        )
+        raise Refused(f"{key} is in no cloud whose rules Meshwright changes", hint="Open its firewall by hand.")
 
     def new_ca(self) -> CaMaterial:
         """A fresh CA."""

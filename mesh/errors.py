@@ -54,6 +54,9 @@ class Undetermined(MeshError):
 
 
 class StepFailed(MeshError):
-    """An effect could not be carried out; what was done before it stays in the journal."""
+    """An effect could not be carried out; what was done before it stays in the journal.
+
+    ``hint`` says what to mend; how to go on afterwards (again, or ``resume``) is told by who knows whether a run began.
+    """
 
     exit_code = Exit.PARTIAL

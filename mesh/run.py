@@ -159,8 +159,7 @@ class Runner:
             yield
         except StepFailed as error:
             words = "Nothing more was changed." if self.before else "Nothing was changed."
-            hint = error.hint.replace("then resume", "then try again")
-            raise Refused(error.title, error.detail, f"{hint} {words}".strip()) from error
+            raise Refused(error.title, error.detail, f"{error.hint} Then try again. {words}".strip()) from error
 
     @contextlib.asynccontextmanager
     async def _leases(self, writers: Writers, holder: str):  # type: ignore[no-untyped-def]  # a context manager of None
@@ -176,8 +175,10 @@ class Runner:
                 yield
             finally:
                 keeper.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await keeper
+                # Gathered, not awaited with its cancellation suppressed: that would swallow one of this run as well.
+                for ended in await asyncio.gather(keeper, return_exceptions=True):
+                    if isinstance(ended, Exception):
+                        raise ended
         finally:
             for cluster in held:
                 with contextlib.suppress(MeshError):
@@ -285,7 +286,7 @@ class Runner:
                 break
             what = "; ".join(open_.values())
             if hopeless := [text for name, text in open_.items() if name in HOPELESS and told[name][0] is False]:
-                raise StepFailed(hopeless[0], hint="Nothing was connected. Lift it, then retry.")
+                raise StepFailed(hopeless[0], hint="Nothing was connected. Mend this first.")
             if self.control.stopped:
                 return "cancelled"
             if self.ports.clock.now() > until:

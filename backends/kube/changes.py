@@ -228,5 +228,7 @@ def _hint(status: int, method: str, path: str) -> str:
     if status == 403:
         return f"Needs the right to {verb} {resource}; meshwright rights --for apply lists all of them."
     if status == 401:
-        return "The login has ended; sign in again, then resume."
-    return "Then resume."
+        return "The login has ended; sign in again."
+    if status == 429 or status >= 500:
+        return "Wait until its API server is well again."
+    return "Mend what it names."

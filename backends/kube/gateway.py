@@ -59,5 +59,8 @@ def _seconds(reply: Reply) -> float:
 def _failed(where: str, method: str, path: str, error: NotRead) -> StepFailed:
     unknown = error.unknown
     detail = f"{unknown.reason.value}: {unknown.detail}" if unknown.detail else unknown.reason.value
-    hint = unknown.lift or "Whether it was carried out is found out when the run goes on: resume it."
-    return StepFailed(f"{where}: {method} {path.partition('?')[0]} was not answered", detail, hint)
+    return StepFailed(
+        f"{where}: {method} {path.partition('?')[0]} was not answered",
+        f"{detail}; the next try finds out whether it was carried out",
+        unknown.lift or "Wait until its API server answers again.",
+    )

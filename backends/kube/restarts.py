@@ -50,7 +50,7 @@ class Restarts:
             raise StepFailed(
                 f"{self.where} has pods that nothing would recreate",
                 f"They keep the address of the old CNI: {', '.join(orphans[:5])}",
-                "Delete and create them again yourself, then resume.",
+                "Delete and create them again yourself.",
             )
         return Outcome(tuple(restarted))
 
@@ -88,7 +88,7 @@ class Restarts:
                     raise StepFailed(
                         f"{namespace}/{name} of {self.where} may not be evicted",
                         "Its PodDisruptionBudget allowed no disruption for 5 minutes.",
-                        "Let the workload become healthy or relax the budget, then resume.",
+                        "Let the workload become healthy or relax the budget.",
                     )
                 await self.clock.sleep(_POLL)
             self.output(f"{namespace}/{name} evicted")
@@ -97,7 +97,7 @@ class Restarts:
                     raise StepFailed(
                         f"{owner} of {namespace} in {self.where} did not come back",
                         f"{name} was restarted and nothing ready replaced it in 5 minutes; nothing more was restarted.",
-                        f"kubectl -n {namespace} describe pods says why. Then resume.",
+                        f"kubectl -n {namespace} describe pods says why.",
                     )
                 await self.clock.sleep(_POLL)
 

@@ -244,8 +244,8 @@ class FakePorts:
         return self.writers
 
 
-def failing(words: str) -> StepFailed:
-    return StepFailed(words)
+def failing(words: str, hint: str = "") -> StepFailed:
+    return StepFailed(words, hint=hint)
 
 
 class Recorder(list[Event]):

@@ -8,7 +8,7 @@ import pytest
 from mesh import catalogue as fact
 from mesh.draw.lanes import answers_in_words
 from mesh.errors import Refused
-from mesh.events import ServiceProven, StepDone, StepOutput, StepWaiting
+from mesh.events import RunDone, ServiceProven, StepDone, StepOutput, StepWaiting
 from mesh.facts import FactStore
 from mesh.goal import ClusterGoal, Goal
 from mesh.join import fingerprints
@@ -17,7 +17,7 @@ from mesh.model.cilium import CiliumSettings, PeerEntry
 from mesh.model.kubernetes import Service
 from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Prove, Step, Verify
 from mesh.run import Control, run_plan
-from tests.test_mesh.fakes import FakePorts, FakeWorld, Recorder, failing, ref
+from tests.test_mesh.fakes import FakeCluster, FakePorts, FakeWorld, Recorder, failing, ref
 
 REFS = (ref("a"), ref("b"))
 
@@ -268,10 +268,11 @@ async def test_answers_from_the_wrong_side_prove_nothing(world: FakeWorld) -> No
 
 async def test_a_lease_that_may_not_be_taken_refuses_the_run_before_it_begins(world: FakeWorld) -> None:
     ports = FakePorts(world)
-    world.fail["hold b"] = failing("b refused POST leases")
+    world.fail["hold b"] = failing("b refused POST leases", "The login has ended; sign in again.")
     with pytest.raises(Refused) as caught:
         await run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, Recorder())
-    assert caught.value.exit_code == 5 and "Nothing was changed." in caught.value.hint
+    assert caught.value.exit_code == 5
+    assert caught.value.hint == "The login has ended; sign in again. Then try again. Nothing was changed."
     assert "helm a" not in world.calls and "release a" in world.calls
     assert latest_unfinished(ports.store) is None
 
@@ -291,3 +292,33 @@ async def test_a_run_whose_clusters_are_gone_hides_no_other(world: FakeWorld) ->
     assert (first.state, second.state) == ("failed", "failed")
     found = latest_unfinished(ports.store, lambda record: record.run == second.run)
     assert found is not None and found.run == first.run
+
+
+async def test_a_cancellation_while_the_leases_end_is_not_swallowed(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease keeper is ended by a cancellation of its own; one of the run at that moment must not pass for it."""
+    monkeypatch.setattr("mesh.run.LEASE_SECONDS", 0)
+    ports, events = FakePorts(world), Recorder()
+    world.hooks.clear()
+    held: list[str] = []
+
+    async def hold(cluster: FakeCluster, holder: str, seconds: int) -> None:
+        held.append(cluster.key)
+        if len(held) > 2:
+            world.put(fact.PEERS, "a", peers("b"))
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
+
+    monkeypatch.setattr(FakeCluster, "hold", hold)
+    task = asyncio.create_task(run_plan(plan_of(world, step("one", "a", "b")), REFS, ports, events))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [event.state for event in events if isinstance(event, StepDone)] == ["done"]
+    assert not [event for event in events if isinstance(event, RunDone)], "it may not say that it ended well"
+    assert world.calls[-3:] == ["release a", "release b", "close"]
+    record = latest_unfinished(ports.store)
+    assert record is not None and record.unfinished
