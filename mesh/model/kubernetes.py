@@ -88,7 +88,10 @@ class ServicePort(Struct, frozen=True, order=True):
 
 
 class Service(Struct, frozen=True, order=True):
-    """A Service with its own back-ends counted from native EndpointSlices (mesh-managed ones are left out)."""
+    """A Service with its own back-ends counted from native EndpointSlices (mesh-managed ones are left out).
+
+    Raises ``ValueError`` for more ready back-ends than there are: a file of facts may say anything.
+    """
 
     namespace: str
     name: str
@@ -104,6 +107,10 @@ class Service(Struct, frozen=True, order=True):
     headless: bool = False
     external_traffic_policy: str = ""
     session_affinity: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ready_endpoints <= self.total_endpoints:
+            raise ValueError(f"{self.ready_endpoints} of {self.total_endpoints} endpoints cannot be ready")
 
 
 class OwnerKind(StrEnum):

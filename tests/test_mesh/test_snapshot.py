@@ -46,6 +46,7 @@ def broken(**change: object) -> bytes:
     return json.dumps(document | change).encode()
 
 
+CART = {"namespace": "shop", "name": "cart", "ready_endpoints": 2, "total_endpoints": 0}
 ROW = {"name": "version", "subject": {"type": "cluster", "cluster": "a"}, "source": {"origin": "live"}}
 
 
@@ -62,6 +63,7 @@ ROW = {"name": "version", "subject": {"type": "cluster", "cluster": "a"}, "sourc
         (broken(facts=[ROW]), "damaged"),
         (broken(facts=[ROW | {"value": {"git_version": 7}}]), "damaged"),
         (broken(facts=[ROW | {"subject": {"type": "galaxy"}}]), "no snapshot"),
+        (broken(facts=[ROW | {"name": "services", "value": [CART]}]), "damaged"),
     ],
 )
 def test_damaged_documents_are_refused(data: bytes, words: str) -> None:

@@ -180,6 +180,7 @@ def _kubernetes(world: World, member: Member) -> None:
                 ports=(ServicePort(80, "http"),),
                 annotations=cart,
                 ready_endpoints=2,
+                total_endpoints=2,
             ),
         ),
     )
