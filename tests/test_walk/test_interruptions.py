@@ -76,12 +76,13 @@ def test_a_plan_with_a_blocker(bare: Lab, command: str) -> None:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
 )
-def test_a_signal_ends_check(bare: Lab, tmp_path: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("command", ["check", "plan", "graph"])
+def test_a_signal_ends_reading(bare: Lab, tmp_path: Path, command: str, number: signal.Signals, code: int) -> None:
     mark, asked = f"walk-{uuid.uuid4()}", tmp_path / "asked"
     env = {**bare.env, "PATH": before(bare, tmp_path, "aws", _TOUCHES), "WALK_MARK": mark, "WALK_ASKED": str(asked)}
     bare.tell(lambda control: control.api(TOKYO, "hanging"))
     try:
-        with program("check", *bare.named, env=env) as running:
+        with program(command, *bare.named, env=env) as running:
             until(asked.exists, "the login of a cluster is asked for", _SECONDS)
             running.send(number)
             done = running.ended(15)
@@ -93,13 +94,20 @@ def test_a_signal_ends_check(bare: Lab, tmp_path: Path, number: signal.Signals, 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)], ids=["TERM", "KILL"])
-def test_a_lab_ends_with_the_command_that_started_it(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("argv", [("check", "--lab", "healthy"), ("lab", "up")], ids=["starting", "running"])
+def test_a_lab_ends_with_the_command_that_started_it(
+    tmp_path: Path, argv: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
     mark = f"walk-{uuid.uuid4()}"
-    with program("check", "--lab", "healthy", env={"WALK_MARK": mark}) as running:
-        until(lambda: len(carrying(mark)) > 1, "the lab is started", _SECONDS)
+    with program(*argv, env={"WALK_MARK": mark, "TMPDIR": str(tmp_path)}) as running:
+        until(lambda: any(tmp_path.iterdir()), "the lab has a folder", _SECONDS)
+        if argv[0] == "lab":
+            running.said("export KUBECONFIG=", _SECONDS)
+        assert len(carrying(mark)) > 1, "the lab has a process of its own"
         running.send(number)
         assert running.ended(15).code == code
     until(lambda: not carrying(mark), "the lab has ended", 15)
+    assert list(tmp_path.iterdir()) == [], "what it wrote went with it"
 
 
 def pending(lab: Lab, context: str) -> bool:
@@ -220,6 +228,7 @@ def test_a_signal_ends_a_run_that_can_go_on(ends: dict[str, Done], name: str, co
     assert "stopping after the calls under way" in done.err
     assert "Traceback" not in done.err
     assert "run 1: plan" in done.out and "going on" in done.out
+    assert "go on with: meshwright resume" in done.err
 
 
 def test_what_was_cut_off_ends_joined(bare: Lab, ends: dict[str, Done]) -> None:

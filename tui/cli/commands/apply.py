@@ -49,11 +49,21 @@ async def carried_out(
     try:
         result = await asyncio.shield(task)
     except asyncio.CancelledError:
-        print("meshwright: stopping after the calls under way; a second signal ends them", file=sys.stderr)
         control.stop()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
+        if _code(await _last_calls(task)) != Exit.CLEAN:
+            raise
+        # The last step ended well before it could be stopped: the plan is carried out, whatever wanted it to end.
+        return Exit.CLEAN
     return _code(result)
+
+
+async def _last_calls(task: "asyncio.Task[RunResult]") -> RunResult:
+    print("meshwright: stopping after the calls under way; a second signal ends them", file=sys.stderr)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        print("meshwright: cut off; go on with: meshwright resume", file=sys.stderr)
+        raise
 
 
 def _code(result: RunResult) -> int:
