@@ -1,6 +1,6 @@
 """Where requests to a global service go, per consumer (cilium-clustermesh §5.2, §5.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -62,7 +62,7 @@ def affinity_of(service: Service) -> Affinity:
     return Affinity(value) if value in (Affinity.LOCAL, Affinity.REMOTE) else Affinity.NONE
 
 
-def traffic_from(consumer: str, services: Mapping[str, Service], linked: Sequence[str] | None = None) -> Backends:
+def traffic_from(consumer: str, services: Mapping[str, Service], linked: Collection[str] | None = None) -> Backends:
     """Which endpoints serve ``consumer``, by Cilium's all-or-nothing rule.
 
     ``services`` maps cluster keys to the Service of one namespace and name; ``linked`` are the clusters whose state

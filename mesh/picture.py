@@ -1,11 +1,12 @@
 """From facts and findings to the picture of the mesh."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import combinations
 from typing import Final
 
 from mesh import catalogue as fact
-from mesh.affinity import affinity_of, is_global, is_shared, traffic_from
+from mesh.affinity import Affinity, affinity_of, is_global, is_shared, traffic_from
 from mesh.facts import FactStore, Known
 from mesh.finding import Finding, State
 from mesh.model.cilium import AgentHealth
@@ -26,7 +27,8 @@ def picture_of(store: FactStore, clusters: Sequence[str], findings: Iterable[Fin
     boxes = tuple(_box(store, cluster) for cluster in clusters)
     names = {box.key: box.name for box in boxes}
     links = tuple(_link(store, a, b, names, found) for a, b in combinations(clusters, 2))
-    return MeshPicture(boxes, links, _services(store, clusters, found))
+    unread = tuple(key for key in clusters if not isinstance(store.get(fact.SERVICES, OfCluster(key)), Known))
+    return MeshPicture(boxes, links, _services(store, clusters, links, frozenset(unread), found), unread)
 
 
 def _box(store: FactStore, cluster: str) -> ClusterBox:
@@ -58,8 +60,8 @@ def _link(store: FactStore, a: str, b: str, names: dict[str, str], findings: Seq
     return Link(
         a,
         b,
-        _control(store, a, names[b]),
-        _control(store, b, names[a]),
+        _control(store, a, b),
+        _control(store, b, a),
         _predicted(findings, a, b),
         _predicted(findings, b, a),
         _round_trip(store, a, b, names),
@@ -69,17 +71,21 @@ def _link(store: FactStore, a: str, b: str, names: dict[str, str], findings: Seq
 
 def _control(store: FactStore, reader: str, peer: str) -> Plane:
     """Agents of ``reader`` that have read ``peer``; not listed = not connected."""
-    peers = store.get(fact.PEERS, OfCluster(reader))
+    peers, settings = store.get(fact.PEERS, OfCluster(reader)), store.get(fact.SETTINGS, OfCluster(peer))
     if not isinstance(peers, Known):
         return _NOT_READ
-    if not peer or peer not in {entry.name for entry in peers.value or ()}:
+    listed = {entry.name for entry in peers.value or ()}
+    if listed and not isinstance(settings, Known):
+        return Plane(Health.UNKNOWN, text="peer's name not read")
+    name = settings.value.cluster_name if isinstance(settings, Known) and settings.value else ""
+    if not name or name not in listed:
         return Plane(Health.ABSENT, text="not connected")
     agents = store.get(fact.AGENTS, OfCluster(reader))
     if not isinstance(agents, Known):
         return Plane(Health.UNKNOWN, text=f"agents {agents.reason.value}")
     total = len(agents.value)
     unread = sum(bool(agent.error) for agent in agents.value)
-    good = sum(any(r.name == peer and r.ready for r in agent.remotes) for agent in agents.value)
+    good = sum(any(r.name == name and r.ready for r in agent.remotes) for agent in agents.value)
     return Plane(_share(good, total, unread), good, total, f"{good}/{total} agents")
 
 
@@ -100,7 +106,7 @@ def _predicted(findings: Sequence[Finding], source: str, target: str) -> Plane:
         return Plane(Health.DOWN, text=f"predicted closed ({closed[0]})")
     judged = [state for state in states.values() if state is not State.NOT_APPLICABLE]
     if not judged:
-        return Plane(Health.OK, text="not judged")
+        return Plane(Health.NOT_JUDGED, text="not judged")
     if all(state in (State.PASS, State.INFO, State.WARN) for state in judged):
         return Plane(Health.OK, text="predicted open")
     return Plane(Health.UNKNOWN, text="not judged: not read")
@@ -134,8 +140,19 @@ def _probed(agents: Iterable[AgentHealth], peer: str) -> tuple[int, int]:
     return len(states), states.count("")
 
 
-def _services(store: FactStore, clusters: Sequence[str], findings: Sequence[Finding]) -> tuple[ServiceLanes, ...]:
+def _services(
+    store: FactStore,
+    clusters: Sequence[str],
+    links: Iterable[Link],
+    unread: AbstractSet[str],
+    findings: Sequence[Finding],
+) -> tuple[ServiceLanes, ...]:
     by_name: dict[tuple[str, str], dict[str, Service]] = {}
+    linked: dict[str, set[str]] = {cluster: set() for cluster in clusters}
+    for link in links:
+        for reader, peer, plane in ((link.a, link.b, link.control_ab), (link.b, link.a, link.control_ba)):
+            if plane.health is not Health.ABSENT:
+                linked[reader].add(peer)
     for cluster in clusters:
         for service in store.value(fact.SERVICES, OfCluster(cluster)) or ():
             by_name.setdefault((service.namespace, service.name), {})[cluster] = service
@@ -147,21 +164,27 @@ def _services(store: FactStore, clusters: Sequence[str], findings: Sequence[Find
         codes = tuple(
             dict.fromkeys(f.code for f in findings if f.subject == subject and f.state in (State.FAIL, State.WARN))
         )
-        rows.append(ServiceLanes(namespace, name, tuple(_lane(cluster, services) for cluster in clusters), codes))
+        lanes = tuple(
+            Lane(cluster, read=False) if cluster in unread else _lane(cluster, services, linked[cluster], unread)
+            for cluster in clusters
+        )
+        rows.append(ServiceLanes(namespace, name, lanes, codes))
     return tuple(rows)
 
 
 def lanes_of(store: FactStore, clusters: Sequence[str], namespace: str, name: str) -> ServiceLanes:
     """One global service as the facts have it; without lanes when no cluster's facts hold it."""
-    found = (row for row in _services(store, clusters, ()) if (row.namespace, row.name) == (namespace, name))
+    found = (row for row in picture_of(store, clusters).services if (row.namespace, row.name) == (namespace, name))
     return next(found, ServiceLanes(namespace, name, ()))
 
 
-def _lane(cluster: str, services: dict[str, Service]) -> Lane:
+def _lane(cluster: str, services: dict[str, Service], linked: AbstractSet[str], unread: AbstractSet[str]) -> Lane:
     service = services.get(cluster)
     if service is None:
         return Lane(cluster)
-    chosen = traffic_from(cluster, services).chosen
+    used = traffic_from(cluster, services, linked)
+    # With back-ends of its own and affinity local, what others have changes nothing.
+    alone = not is_global(service) or (used.affinity is Affinity.LOCAL and used.local)
     return Lane(
         cluster,
         service.ready_endpoints,
@@ -169,5 +192,6 @@ def _lane(cluster: str, services: dict[str, Service]) -> Lane:
         affinity_of(service).value,
         is_global(service),
         is_shared(service),
-        chosen,
+        used.chosen,
+        unread=() if alone else tuple(sorted(linked & unread)),
     )

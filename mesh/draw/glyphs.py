@@ -47,6 +47,7 @@ class Glyphs(Struct, frozen=True):
     def sign(self, health: Health) -> str:
         """The sign of a health."""
         return {
+            Health.NOT_JUDGED: self.undefined,
             Health.OK: self.ok,
             Health.DEGRADED: self.degraded,
             Health.DOWN: self.down,

@@ -49,10 +49,12 @@ def _row(canvas: Canvas, service: ServiceLanes, y: int, lane: int) -> None:
 
 
 def mark(lane: Lane, glyphs: Glyphs) -> tuple[str, str]:
-    """``●3``, ``○0``, ``–``; ``↺`` when requests stay in this cluster."""
+    """``●3``, ``○0``, ``–``, ``?`` for not read; ``↺`` when requests stay in this cluster."""
+    if not lane.read:
+        return glyphs.unknown, "unknown"
     if lane.ready is None:
         return glyphs.undefined, "muted"
-    stays = glyphs.here if set(lane.chosen) == {lane.cluster} and lane.is_global else ""
+    stays = glyphs.here if set(lane.chosen) == {lane.cluster} and lane.is_global and not lane.unread else ""
     return f"{glyphs.node if lane.ready else glyphs.node_bad}{lane.ready}{stays}", "ok" if lane.ready else "down"
 
 
@@ -95,15 +97,18 @@ def answers_in_words(proof: Proof) -> tuple[str, ...]:
 
 def in_words(service: ServiceLanes) -> tuple[str, ...]:
     """One line per consuming cluster: who serves it now, in plain words."""
-    lines = []
-    for lane in service.lanes:
-        if lane.ready is None:
-            lines.append(f"{lane.cluster}: not defined here, the name does not resolve")
-        elif not lane.chosen:
-            lines.append(f"{lane.cluster}: {lane.affinity}, no endpoint anywhere, requests are refused")
-        elif set(lane.chosen) == {lane.cluster}:
-            lines.append(f"{lane.cluster}: {lane.affinity}, {lane.ready} of {lane.total} ready, stays local")
-        else:
-            served = ", ".join(f"{cluster} {count}" for cluster, count in sorted(lane.chosen.items()))
-            lines.append(f"{lane.cluster}: {lane.affinity}, {lane.ready} of {lane.total} ready, served by {served}")
-    return tuple(lines)
+    return tuple(f"{lane.cluster}: {_served(lane)}" for lane in service.lanes)
+
+
+def _served(lane: Lane) -> str:
+    if not lane.read:
+        return "its Services could not be read"
+    if lane.ready is None:
+        return "not defined here, the name does not resolve"
+    told = f"{lane.affinity}, {lane.ready} of {lane.total} ready"
+    served = ", ".join(f"{cluster} {count}" for cluster, count in sorted(lane.chosen.items()))
+    if lane.unread:
+        return f"{told}, served by {served or 'nothing known'}; {', '.join(lane.unread)} could not be read"
+    if not lane.chosen:
+        return f"{lane.affinity}, no endpoint anywhere, requests are refused"
+    return f"{told}, {'stays local' if set(lane.chosen) == {lane.cluster} else f'served by {served}'}"

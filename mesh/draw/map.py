@@ -17,6 +17,7 @@ from mesh.model.picture import ClusterBox, Health, Link, MeshPicture, Plane, wor
 MAX_NODES: Final = 5
 _FOLD_ABOVE: Final = 4
 STYLES: Final[Mapping[Health, str]] = {
+    Health.NOT_JUDGED: "muted",
     Health.OK: "ok",
     Health.DEGRADED: "degraded",
     Health.DOWN: "down",

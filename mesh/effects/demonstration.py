@@ -47,7 +47,7 @@ async def demonstrate(effect: Prove, bench: Workbench) -> Outcome:
         answers = {
             cluster: await _ask_until_right(effect.namespace, cluster, services, bench) for cluster in effect.clusters
         }
-        store = await bench.reread((fact.SERVICES.name,))
+        store = await bench.reread((fact.SERVICES.name, fact.PEERS.name))
         proof = Proof(lanes_of(store, effect.clusters, effect.namespace, NAME), answers)
     finally:
         for cluster, gateway in gateways.items():

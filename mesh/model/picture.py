@@ -6,8 +6,12 @@ from msgspec import Struct
 
 
 class Health(StrEnum):
-    """Health of a plane, link, node or cluster, worst last by ``rank``; the value is the word shown."""
+    """Health of a plane, link, node or cluster, worst last by ``rank``; the value is the word shown.
 
+    ``NOT_JUDGED`` is what nothing here judges: it makes no link sick, and it is not shown as good.
+    """
+
+    NOT_JUDGED = "not judged"
     OK = "ok"
     ABSENT = "not connected"
     UNKNOWN = "unknown"
@@ -79,7 +83,11 @@ class Link(Struct, frozen=True):
 
 
 class Lane(Struct, frozen=True):
-    """A Service in one cluster: None counts = not defined there. ``chosen`` maps cluster keys to endpoints in use."""
+    """A Service in one cluster: None counts = not defined there, or not ``read``.
+
+    ``chosen`` maps cluster keys to endpoints in use; ``unread`` are clusters that may serve it as well: what they have
+    could not be read.
+    """
 
     cluster: str
     ready: int | None = None
@@ -88,6 +96,8 @@ class Lane(Struct, frozen=True):
     is_global: bool = False
     shared: bool = False
     chosen: dict[str, int] = {}
+    read: bool = True
+    unread: tuple[str, ...] = ()
 
 
 class ServiceLanes(Struct, frozen=True):
@@ -117,8 +127,12 @@ class Proof(Struct, frozen=True):
 
 
 class MeshPicture(Struct, frozen=True):
-    """Clusters in the order chosen, one link per pair, global services by name."""
+    """Clusters in the order chosen, one link per pair, global services by name.
+
+    ``services_unread`` are the clusters whose Services could not be read: there may be more global ones.
+    """
 
     clusters: tuple[ClusterBox, ...]
     links: tuple[Link, ...]
     services: tuple[ServiceLanes, ...]
+    services_unread: tuple[str, ...] = ()

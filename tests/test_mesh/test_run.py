@@ -234,7 +234,9 @@ def proving(world: FakeWorld, *answers: str) -> Plan:
     for cluster, affinity in (("a", "local"), ("b", "remote")):
         annotations = {"service.cilium.io/global": "true", "service.cilium.io/affinity": affinity}
         world.put(
-            fact.SERVICES, cluster, (Service("meshwright-demo", "echo", annotations=annotations, ready_endpoints=2),)
+            fact.SERVICES,
+            cluster,
+            (Service("meshwright-demo", "echo", annotations=annotations, ready_endpoints=2, total_endpoints=2),),
         )
     world.answers = {"a": ['{"cluster": "a"}'], "b": list(answers)}
     return plan_of(world, Step("prove", "prove", ("a", "b"), "why", (Prove(("a", "b"), "image"),), ()))

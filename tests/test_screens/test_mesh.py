@@ -59,6 +59,16 @@ async def test_a_mesh_without_global_services_says_how_one_is_made(tmp_path: Pat
         assert "No Service is global" not in stage.text() and "[Map]" in stage.text()
 
 
+async def test_services_that_were_not_read_are_not_taken_for_none(tmp_path: Path) -> None:
+    world = bare()
+    world.put(fact.SERVICES, TOKYO, ())
+    world.lose(fact.SERVICES, EAST)
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6", "m")
+        assert "No Service is global" not in stage.text()
+        assert "No global service is known" in stage.text() and EAST in stage.line(5) + stage.line(6)
+
+
 async def test_one_way_trouble_is_directed_and_names_its_cause(tmp_path: Path) -> None:
     world = probed(pair(), (TOKYO, EAST))
     changes.without_rule(TOKYO, 8472)(world)

@@ -173,7 +173,7 @@ def _box(key: str, number: int, cloud: str, cidr: str, nodes: tuple[str, ...]) -
 
 
 def _lane(key: str, ready: int | None, affinity: str, chosen: dict[str, int]) -> Lane:
-    return Lane(key, ready, 2 if ready is not None else None, affinity, ready is not None, True, chosen)
+    return Lane(key, ready, None if ready is None else max(ready, 2), affinity, ready is not None, True, chosen)
 
 
 PICTURE = MeshPicture(

@@ -16,6 +16,7 @@ from tui.signs import Signs
 from tui.work.judge import Judgement
 
 TOKENS = {
+    Health.NOT_JUDGED: "muted",
     Health.OK: "ok",
     Health.DEGRADED: "degraded",
     Health.DOWN: "down",
@@ -86,16 +87,22 @@ def with_proof(session: Session, picture: MeshPicture) -> MeshPicture:
 
 def no_service(session: Session, width: int) -> list[Line]:
     """What the lanes say while no Service is global; what the last run proved, if it did."""
+    unread = session.judged.picture.services_unread if session.judged else ()
+    lead, token = "No Service is global.", "muted"
+    if unread:
+        lead, token = f"No global service is known: the Services of {', '.join(unread)} could not be read.", "warn"
     run, proof = session.run, proof_of(session)
     if run is not None and proof is not None:
-        told = f"No Service is global. Run {run.number} proved this one and removed it again:"
+        told = f"{lead} Run {run.number} proved this one and removed it again:"
         more = () if proof.service.lanes else proof_lines(proof, width)
-        return [*wrapped(told, width - 2, "muted", "  ", "  "), (), *more]
-    told = (
-        'No Service is global. The annotation service.cilium.io/global: "true" makes one so, on a Service of the same'
-        " name and namespace in every cluster that shall offer or use it."
-    )
-    return wrapped(told, width - 2, "muted", "  ", "  ")
+        return [*wrapped(told, width - 2, token, "  ", "  "), (), *more]
+    hint = "2 tells why."
+    if not unread:
+        hint = (
+            'The annotation service.cilium.io/global: "true" makes one so, on a Service of the same name and namespace'
+            " in every cluster that shall offer or use it."
+        )
+    return wrapped(f"{lead} {hint}", width - 2, token, "  ", "  ")
 
 
 def detail(session: Session, key: str, width: int, signs: Signs) -> list[Line]:
@@ -219,9 +226,9 @@ def service_lines(name: str, judged: Judgement, width: int, signs: Signs) -> lis
     if service is None:
         return []
     defined = sum(lane.ready is not None for lane in service.lanes)
-    made = [
-        line((f" {name}", "title"), f"   affinity {service.affinity}, defined in {defined} of {len(service.lanes)}")
-    ]
+    unread = sum(not lane.read for lane in service.lanes)
+    told = f"   affinity {service.affinity}, defined in {defined} of {len(service.lanes)}"
+    made = [line((f" {name}", "title"), told, (f", {unread} not read" if unread else "", "warn"))]
     for told in in_words(service):
         made += wrapped(told, width - 2, "", "   ", "     ")
     if service.findings:

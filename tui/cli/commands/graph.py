@@ -36,4 +36,7 @@ async def run(arguments: argparse.Namespace) -> int:
             say(f" {service.namespace}/{service.name}")
             for line in in_words(service):
                 say(f"   {line}")
+    if picture.services_unread:
+        say()
+        say(f" The Services of {', '.join(picture.services_unread)} could not be read; there may be more global ones.")
     return code
