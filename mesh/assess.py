@@ -8,6 +8,7 @@ from mesh.aim import overlay
 from mesh.checks import ALL_CHECKS
 from mesh.choose import default_goal
 from mesh.engine import evaluate
+from mesh.errors import MeshError
 from mesh.facts import FactStore
 from mesh.finding import Check, Finding, Problem
 from mesh.goal import Goal
@@ -31,10 +32,6 @@ class Assessment(Struct, frozen=True):
         """The join that these facts and this goal ask for."""
         return plan_join(self.store, self.goal, self.findings, made_at)
 
-    def picture(self) -> MeshPicture:
-        """The mesh as it is."""
-        return picture_of(self.store, self.clusters, self.findings)
-
 
 def assess(
     store: FactStore,
@@ -47,3 +44,12 @@ def assess(
     planned = overlay(store, goal, clusters)
     findings = evaluate(planned, clusters, checks)
     return Assessment(tuple(clusters), store, goal, findings, problems_of(findings))
+
+
+def picture(store: FactStore, clusters: Sequence[str]) -> MeshPicture:
+    """The mesh as it is; what nothing uses yet is predicted for a join with the default choices, if there are any."""
+    try:
+        findings = assess(store, clusters).findings
+    except MeshError:
+        findings = evaluate(store, clusters)
+    return picture_of(store, clusters, findings)

@@ -6,6 +6,7 @@ import pytest
 
 from backends.wiring import open_ports
 from mesh.assess import Assessment, assess
+from mesh.assess import picture as pictured
 from mesh.finding import State
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
@@ -54,7 +55,8 @@ async def test_a_bundle_of_cas_is_no_false_alarm() -> None:
 
 
 async def test_global_services_of_the_recording_go_where_cilium_sends_them() -> None:
-    picture = (await judged("connected-1.19.5")).picture()
+    found = await judged("connected-1.19.5")
+    picture = pictured(found.store, found.clusters)
     rows = {service.name: {lane.cluster: lane for lane in service.lanes} for service in picture.services}
     assert set(rows) == {"cart", "catalog", "payments"}
     cart = rows["cart"]

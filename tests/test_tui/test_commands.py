@@ -23,6 +23,13 @@ def parsers(parser: ArgumentParser) -> dict[str, ArgumentParser]:
     return found
 
 
+@pytest.mark.parametrize("command", ["graph", "rights", "resume"])
+def test_a_choice_is_refused_where_it_would_do_nothing(command: str) -> None:
+    with pytest.raises(UsageError):
+        build_parser().parse_args([command, "--set", "mtu=1400"])
+    assert build_parser().parse_args(["plan", "--set", "mtu=1400"]).set == ["mtu=1400"]
+
+
 def sources() -> list[Path]:
     code = [path for part in ("mesh", "backends", "tui", "screens") for path in (ROOT / part).rglob("*.py")]
     return [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *code]

@@ -48,6 +48,7 @@ def build_parser() -> Parser:
 def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     check = commands.add_parser("check", help="judge what must hold before and in a mesh", allow_abbrev=False)
     _reading(check)
+    _choices(check)
     _deadline(check)
     _output(check, "text", "wide", "json")
     check.add_argument("--layer", action="append", default=[], metavar="N", help="only this layer (0 to 9), repeatable")
@@ -57,11 +58,13 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     plan = commands.add_parser("plan", help="the steps of a join; changes nothing", allow_abbrev=False)
     _reading(plan)
+    _choices(plan)
     _deadline(plan)
     _output(plan, "text", "json")
     plan.add_argument("--write", metavar="FILE", help="keep the plan for apply --plan")
     apply = commands.add_parser("apply", help="carry a join out", allow_abbrev=False)
     _reading(apply)
+    _choices(apply)
     _consent(apply)
     apply.add_argument("--plan", metavar="FILE", help="carry out this plan, or refuse if the clusters changed since")
     _output(apply, "text", "json")
@@ -114,6 +117,9 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where facts come from")
     group.add_argument("--lab", metavar="SCENARIO[:FAULT,…]", help="a lab of its own that ends with this command")
     group.add_argument("--from", dest="bundle", nargs="+", default=[], metavar="PATH", help="recordings or a snapshot")
+
+
+def _choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="CHOICE=VALUE", help="a choice, such as pods.NAME=CIDR"
     )

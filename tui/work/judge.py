@@ -31,7 +31,7 @@ class Judgement:
 
 def judge(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str], now: float) -> Judgement:
     """Judge the facts of ``clusters`` at ``now`` (epoch seconds); with two clusters or more, aim at joining them."""
-    from mesh.assess import assess
+    from mesh.assess import assess, picture
     from mesh.engine import evaluate
     from mesh.picture import picture_of
     from mesh.problem import explained, problems_of
@@ -51,7 +51,6 @@ def judge(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str], n
     if findings is None:
         findings = evaluate(store, clusters)
         problems = problems_of(findings)
-    in_force = evaluate(store, clusters) if edits else findings
     return Judgement(
         tuple(clusters),
         findings,
@@ -60,7 +59,8 @@ def judge(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str], n
         explained(findings),
         goal,
         plan,
-        picture_of(store, clusters, in_force),
+        # Edits are wishes: they change the plan, not the mesh.
+        picture(store, clusters) if edits else picture_of(store, clusters, findings),
         refusal,
         now,
     )

@@ -4,13 +4,12 @@ import argparse
 import shutil
 import sys
 
-from mesh.assess import assess
+from mesh.assess import picture as pictured
 from mesh.draw.glyphs import ASCII, UNICODE
 from mesh.draw.lanes import draw_lanes, in_words
 from mesh.draw.map import draw_map
 from mesh.errors import Exit
 from mesh.topology import components, missing_links
-from tui.cli.choose import edits
 from tui.cli.printing import say, say_json
 from tui.cli.session import opened
 
@@ -19,7 +18,7 @@ async def run(arguments: argparse.Namespace) -> int:
     """Draw what is so now. Returns 0, for a picture judges nothing, or 3 when no cluster could be read."""
     async with opened(arguments) as session:
         store = await session.gather()
-    picture = assess(store, session.keys, edits(arguments.set)).picture()
+    picture = pictured(store, session.keys)
     code = Exit.CLEAN if any(box.reachable for box in picture.clusters) else Exit.UNDETERMINED
     if arguments.output == "json":
         body = {"mesh": picture, "components": components(picture), "not_connected": missing_links(picture)}
