@@ -16,6 +16,8 @@ from backends.kubeconfig.listing import Kubeconfig
 from backends.kubeconfig.yamltext import BadText, parse
 from tests.test_backends.test_kubeconfig import EKS_ARN, TWO, one, reader, write
 
+_NOBODY = 65534
+
 
 @pytest.mark.parametrize(
     ("content", "said"),
@@ -58,15 +60,26 @@ def test_aliases_that_explode_are_refused_quickly(tmp_path: Path) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     secret = write(tmp_path, "secret", TWO)
     secret.chmod(0)
+    root = not os.geteuid()
+    try:
+        if root:
+            os.seteuid(_NOBODY)  # root may read everything
+        (problem,) = reader(secret).contexts().problems
+    finally:
+        if root:
+            os.seteuid(0)
+    assert (problem.file, problem.problem) == (str(secret), "it may not be read")
+    assert "chmod u+r" in problem.hint
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    problems = {problem.file: problem.problem for problem in reader(tmp_path, secret, fifo).contexts().problems}
+    problems = {problem.file: problem.problem for problem in reader(tmp_path, fifo).contexts().problems}
     assert problems[str(tmp_path)] == "it is a directory"
-    if os.geteuid():
-        assert problems[str(secret)] == "it may not be read"
     assert problems[str(fifo)] == "nothing came out of it"
 
 

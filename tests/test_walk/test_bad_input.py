@@ -104,14 +104,17 @@ def test_an_api_server_that_cannot_be_read(answered: Done, kind: str) -> None:
         (None, "No contexts in"),
         ("", "No contexts in"),
         ("a: [", "line 2"),
-        ("folder", "it is a directory"),
+        ("folder", "it is a directory. Name a file in it."),
+        ("loop", "Too many levels of symbolic links"),
     ],
-    ids=["missing", "empty", "invalid", "folder"],
+    ids=["missing", "empty", "invalid", "folder", "loop"],
 )
 def test_a_kubeconfig_that_is_no_use(tmp_path: Path, content: str | None, said: str) -> None:
     file = tmp_path / "config"
     if content == "folder":
         file.mkdir()
+    elif content == "loop":
+        file.symlink_to(file)
     elif content is not None:
         file.write_text(content)
     done = cli(tmp_path, file, "check", "--context", "a")
@@ -125,6 +128,8 @@ def test_what_is_named_wrongly(tmp_path: Path) -> None:
     assert unknown.code == 2 and "There is no context c" in unknown.err and "Known: a, b" in unknown.err
     twice = cli(tmp_path, file, "plan", "--context", "a", "--context", "a")
     assert twice.code == 2 and "a is given twice" in twice.err
+    again = cli(tmp_path, file, "plan", "--cluster", "one=a", "--cluster", f"two=a@{file}")
+    assert again.code == 2 and "one and two are the same cluster" in again.err and str(file) in again.err
 
 
 def test_no_terminal(tmp_path: Path) -> None:

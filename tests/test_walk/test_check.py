@@ -1,6 +1,7 @@
 """``check --lab SCENARIO``: each scenario gives what its name says, and nothing besides."""
 
 import functools
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,13 @@ def test_twins_are_one_cluster() -> None:
     assert done.roots == [("CM0003", "admin (1) ⇄ admin (2)")]
     assert done.found("FAIL") == done.roots
     assert done.found("UNKNOWN", "ERROR", "WARN") == []
+
+
+@pytest.mark.parametrize("argv", [("plan",), ("apply", "--yes")], ids=["plan", "apply"])
+def test_one_cluster_twice_is_not_joined_with_itself(argv: tuple[str, ...], tmp_path: Path) -> None:
+    done = call(*argv, "--lab", "twins", env={"MESHWRIGHT_STATE_DIR": str(tmp_path)})
+    assert done.code == 5 and "CM0003 admin (1) ⇄ admin (2)" in done.out
+    assert not list(tmp_path.rglob("*.jsonl")), "no run was begun"
 
 
 def test_expired_is_one_login() -> None:

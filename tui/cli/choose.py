@@ -20,11 +20,23 @@ def chosen(arguments: argparse.Namespace, found: ContextList, *, everything: boo
         refs = list(found.contexts)
     if not refs:
         raise _nothing(found)
-    keys = [ref.key for ref in refs]
-    doubled = next((key for key in keys if keys.count(key) > 1), None)
-    if doubled:
-        raise UsageError(f"{doubled} is given twice", hint="Name each cluster once.")
+    _refuse_doubled(refs)
     return tuple(refs)
+
+
+def _refuse_doubled(refs: Sequence[ContextRef]) -> None:
+    """Two names of ours for one context as well; two contexts of one cluster only its answer tells (CM0003)."""
+    names: set[str] = set()
+    places: dict[tuple[str, str], str] = {}
+    for ref in refs:
+        if ref.key in names:
+            raise UsageError(f"{ref.key} is given twice", hint="Name each cluster once.")
+        before = places.get((ref.context, ref.file))
+        if before is not None:
+            detail = f"Both are context {ref.context} of {ref.file}."
+            raise UsageError(f"{before} and {ref.key} are the same cluster", detail, "Name each cluster once.")
+        names.add(ref.key)
+        places[ref.context, ref.file] = ref.key
 
 
 def _named(text: str, found: ContextList) -> ContextRef:
@@ -72,8 +84,8 @@ def _nothing(found: ContextList) -> UsageError:
 
 
 def problems(found: ContextList) -> str:
-    """What is wrong with the files that could not be used, in one line."""
-    return "; ".join(f"{item.file}: {item.problem}" for item in found.problems)
+    """What is wrong with the files that could not be used and what to do about it, in one line."""
+    return "; ".join(f"{item.file}: {item.problem}. {item.hint}".rstrip(" .") + "." for item in found.problems)
 
 
 def edits(pairs: Sequence[str]) -> dict[str, str]:
