@@ -4,10 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mesh.errors import UsageError
 from mesh.ports import Scenario
-
-EXTRA = "pip install 'meshwright[lab]'"
 
 
 class Labs:
@@ -30,10 +27,6 @@ class Labs:
 
     async def start(self, scenario: str, faults: Sequence[str] = (), *, speed: float = 1.0, seed: int = 7) -> None:
         """Start a lab process; a running one is stopped first. Raises ``MeshError`` with its words."""
-        from importlib.util import find_spec
-
-        if find_spec("moto") is None:
-            raise UsageError("The lab's parts are not installed", hint=f"Install them: {EXTRA}")
         from backends.lab.launch import launch
 
         await self.stop()

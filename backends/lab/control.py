@@ -223,7 +223,7 @@ class LabControl:
         try:
             return cls(url, Path(path).read_text("utf-8").strip())
         except OSError as problem:
-            raise ControlError(f"the lab's token cannot be read: {problem.strerror}: {path}") from problem
+            raise _ended(f"its token cannot be read: {problem.strerror}: {path}") from problem
 
     async def state(self) -> dict[str, Any]:
         """The true state of the world."""
@@ -282,11 +282,20 @@ class LabControl:
             ):
                 answer = msgspec.json.decode(await response.read())
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as problem:
-            raise ControlError(f"the lab does not answer at {self._url}: is it still running?") from problem
+            raise _ended(f"nothing that is a lab answers at {self._url}") from problem
         if response.status != 200:
             kind = ControlRefused if response.status // 100 == 4 else ControlError
             raise kind(str(answer.get("error", f"the lab answered {response.status}")))
         return answer
+
+
+def _ended(why: str) -> ControlError:
+    """The variables of a shell outlive the lab that printed them."""
+    return ControlError(
+        "the lab that this shell's variables name has ended",
+        why,
+        "Start one with meshwright lab up and set the variables it prints.",
+    )
 
 
 def _mapping(answer: Any) -> dict[str, Any]:

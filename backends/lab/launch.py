@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +87,12 @@ async def launch(
     module: str = "backends.lab.server",
 ) -> LabHandle:
     """Start a lab; whoever calls stops it. ``deadline`` is in seconds. Raises ``MeshError``."""
+    if find_spec("moto") is None:
+        raise UsageError(
+            "The lab's parts are not installed",
+            "They are the extra named lab.",
+            "In Meshwright's folder: uv tool install 'meshwright[lab] @ .' or pipx install '.[lab]'",
+        )
     argv = [sys.executable, "-m", module, "--scenario", scenario, "--speed", str(speed), "--seed", str(seed)]
     if faults:
         argv += ["--fault", ",".join(faults)]

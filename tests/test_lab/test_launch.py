@@ -209,8 +209,19 @@ async def test_the_control_needs_its_token_and_a_lab_that_runs(lab: LabHandle) -
         LabControl.from_environment({})
     control = lab.control
     await lab.stop()
-    with pytest.raises(ControlError, match="does not answer"):
+    with pytest.raises(ControlError, match="has ended") as unanswered:
         await control.state()
+    assert "answers at http://127.0.0.1" in unanswered.value.detail and "meshwright lab up" in unanswered.value.hint
+    with pytest.raises(ControlError, match="has ended") as unreadable:
+        LabControl.from_environment(lab.env)
+    assert "token cannot be read" in unreadable.value.detail and "meshwright lab up" in unreadable.value.hint
+
+
+async def test_without_its_parts_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.lab.launch.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="parts are not installed") as missing:
+        await launch("healthy")
+    assert "meshwright[lab]" in missing.value.hint
 
 
 async def test_the_block_s_end_ends_the_process_and_takes_its_folder_along() -> None:

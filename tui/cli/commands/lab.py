@@ -5,7 +5,7 @@ import asyncio
 import shlex
 import sys
 
-from mesh.errors import Exit
+from mesh.errors import Exit, UsageError
 from tui.cli.printing import say, say_json
 
 
@@ -67,13 +67,20 @@ async def _faults(output: str) -> int:
     return Exit.CLEAN
 
 
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise UsageError(f"{text} is not KEY=NAME", hint="Such as: meshwright lab inject exec-denied:target=aks-east")
+    return key, value
+
+
 async def _control(arguments: argparse.Namespace) -> int:
     from backends.wiring import lab_control
 
     control = lab_control()
     if arguments.action == "inject":
         name, _, where = arguments.fault.partition(":")
-        pairs = dict(part.split("=", 1) for part in where.split(",") if "=" in part)
+        pairs = dict(_pair(part) for part in where.split(",") if part)
         await control.inject(name, **pairs)
         say(f"injected {name}")
     elif arguments.action == "clear":
