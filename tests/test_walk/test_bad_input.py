@@ -142,6 +142,8 @@ def test_no_terminal(tmp_path: Path) -> None:
     [
         (("check", "--lab", "frehs"), "did you mean fresh?"),
         (("check", "--lab", "fresh:vxlan-oneway"), "did you mean vxlan-one-way?"),
+        (("check", "--lab", ""), "There are: classic, fresh"),
+        (("graph", "--lab", ":exec-denied"), "--lab names no scenario"),
     ],
 )
 def test_a_name_that_the_lab_does_not_have(argv: tuple[str, ...], said: str) -> None:

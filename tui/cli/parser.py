@@ -168,8 +168,11 @@ def _lab(parser: argparse.ArgumentParser) -> None:
         _output(actions.add_parser(name, help=text, allow_abbrev=False), "text", "json")
     for name, text in (("inject", "inject a fault"), ("clear", "take a fault back"), ("state", "the lab's true state")):
         action = actions.add_parser(name, help=f"{text} in a running lab (MESHWRIGHT_LAB_CONTROL)", allow_abbrev=False)
-        if name != "state":
-            action.add_argument("fault", metavar="FAULT")
+        if name == "inject":
+            text = "a name of lab faults; where it goes after a colon, such as exec-denied:target=CLUSTER"
+            action.add_argument("fault", metavar="FAULT[:KEY=NAME,…]", help=text)
+        elif name == "clear":
+            action.add_argument("fault", metavar="FAULT", help="a name of lab faults")
 
 
 def duration(text: str) -> float:
@@ -188,6 +191,6 @@ def duration(text: str) -> float:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of a call. Raises ``UsageError``; ``--help`` ends the program with 0."""
     arguments = build_parser().parse_args(list(argv))
-    if getattr(arguments, "lab", None) and (getattr(arguments, "bundle", []) or arguments.kubeconfig):
+    if getattr(arguments, "lab", None) is not None and (getattr(arguments, "bundle", []) or arguments.kubeconfig):
         raise UsageError("--lab brings its own clusters", hint="Leave --from and --kubeconfig out.")
     return arguments

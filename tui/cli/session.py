@@ -70,11 +70,11 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Session]:
 
     bundle = tuple(getattr(arguments, "bundle", ()) or ())
     lab = getattr(arguments, "lab", None)
-    ports = open_ports(kubeconfig=arguments.kubeconfig, bundle=bundle, lab=bool(lab))
+    ports = open_ports(kubeconfig=arguments.kubeconfig, bundle=bundle, lab=lab is not None)
     try:
-        if lab:
+        if lab is not None:
             await _start_lab(ports, lab)
-        refs = chosen(arguments, ports.contexts.list(), everything=bool(bundle or lab))
+        refs = chosen(arguments, ports.contexts.list(), everything=bool(bundle) or lab is not None)
         yield Session(ports, refs)
     finally:
         if ports.lab is not None:
@@ -82,11 +82,13 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Session]:
 
 
 async def _start_lab(ports: Ports, text: str) -> None:
-    if ports.lab is None:
-        raise UsageError("This build has no lab", hint="Install it with: pip install 'meshwright[lab]'")
-    from backends.wiring import lab_refuse_unknown
+    from backends.wiring import lab_refuse_unknown, lab_scenarios
 
+    assert ports.lab is not None, "opened with a lab"
     scenario, _, told = text.partition(":")
+    if not scenario.strip():
+        names = ", ".join(row.name for row in lab_scenarios())
+        raise UsageError("--lab names no scenario", f"There are: {names}", "meshwright lab scenarios tells about each.")
     faults = [fault for fault in told.split(",") if fault]
     lab_refuse_unknown(scenario, faults)
     try:
