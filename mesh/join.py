@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mesh import catalogue as fact
 from mesh.conditions import holds
 from mesh.explain import message
-from mesh.facts import FactKey, FactStore, Known
+from mesh.facts import FactKey, FactStore, Known, Reason
 from mesh.finding import Finding, Risk, State
 from mesh.goal import Goal
 from mesh.joining.install import install_steps
@@ -77,16 +77,30 @@ def fingerprints(store: FactStore, clusters: Sequence[str]) -> dict[str, str]:
         for name in _RESTS_ON:
             got = store.get(name, OfCluster(cluster))
             material: Any = got.value if isinstance(got, Known) else got.reason
-            prints[str(FactKey(name.name, OfCluster(cluster)))] = hashlib.sha256(
-                msgspec.json.encode(material, order="sorted")
-            ).hexdigest()[:16]
+            prints[str(FactKey(name.name, OfCluster(cluster)))] = _print(material)
     return prints
+
+
+def _print(material: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(material, order="sorted")).hexdigest()[:16]
 
 
 def moved(plan: Plan, store: FactStore) -> tuple[str, ...]:
     """Facts that differ from those the plan rests on; a plan with any must be made again."""
     now = fingerprints(store, plan.clusters)
     return tuple(key for key, value in plan.fingerprints.items() if now.get(key) != value)
+
+
+def strangers(plan: Plan, store: FactStore) -> tuple[str, ...]:
+    """Clusters under a key of the plan that are not those it was made for: both UIDs were read, and they differ."""
+    unread = {_print(reason) for reason in Reason}
+    found = []
+    for cluster in plan.clusters:
+        before = plan.fingerprints.get(str(FactKey(fact.CLUSTER_UID.name, OfCluster(cluster))), "")
+        now = store.value(fact.CLUSTER_UID, OfCluster(cluster))
+        if now is not None and before and before not in unread and before != _print(now):
+            found.append(cluster)
+    return tuple(found)
 
 
 def _gates(findings: Iterable[Finding], steps: Iterable[Step]) -> Iterable[Blocker]:

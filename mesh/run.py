@@ -17,7 +17,7 @@ from mesh.errors import MeshError, Refused, StepFailed, Undetermined
 from mesh.events import Emit, RunDone, RunStarted, ServiceProven, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactStore
 from mesh.finding import Finding
-from mesh.join import moved
+from mesh.join import moved, strangers
 from mesh.journal import Journal, RunRecord
 from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step
@@ -138,6 +138,13 @@ class Runner:
             self.ports.store.release(run)
 
     def _refuse_stale(self) -> None:
+        if others := strangers(self.plan, self.store):
+            verb = "is not the cluster" if len(others) == 1 else "are not the clusters"
+            raise Refused(
+                f"{' and '.join(others)} {verb} that this plan was made for",
+                "The name is the same, the UID of kube-system is another.",
+                "Name the contexts of the plan's own clusters, or make a plan for these: meshwright plan",
+            )
         changed = () if self.before else moved(self.plan, self.store)
         if changed:
             raise Refused(

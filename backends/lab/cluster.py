@@ -4,6 +4,7 @@ import random
 import socket
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from backends.lab.api.authority import Authority
 from backends.lab.api.conditions import Conditions
@@ -61,6 +62,11 @@ class LabCluster:
         self._port = 0
         self._holder: socket.socket | None = None
         base_objects(self)
+
+    def own_uid(self) -> str:
+        """A uid for ``kube-system`` that a cluster of this name in another scenario does not have."""
+        source = random.Random(f"{self.world.seed}/{self.world.scenario}/{self.name}")
+        return str(UUID(int=source.getrandbits(128), version=4))
 
     @property
     def uid(self) -> str:

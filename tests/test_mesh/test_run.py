@@ -11,7 +11,7 @@ from mesh.errors import Refused
 from mesh.events import RunDone, ServiceProven, StepDone, StepOutput, StepWaiting
 from mesh.facts import FactStore
 from mesh.goal import ClusterGoal, Goal
-from mesh.join import fingerprints
+from mesh.join import fingerprints, strangers
 from mesh.journal import latest_unfinished, read_run
 from mesh.model.cilium import CiliumSettings, PeerEntry
 from mesh.model.kubernetes import Service
@@ -191,6 +191,17 @@ async def test_a_stale_plan_is_refused(world: FakeWorld) -> None:
     plan = plan_of(world, step("one", "a", "b"))
     world.put(fact.SETTINGS, "b", CiliumSettings(cluster_name="other"))
     with pytest.raises(Refused, match="changed since"):
+        await run_plan(plan, REFS, FakePorts(world), Recorder())
+    assert world.calls == []
+
+
+async def test_other_clusters_of_the_same_names_are_refused_as_that(world: FakeWorld) -> None:
+    world.put(fact.CLUSTER_UID, "a", "one")
+    plan = plan_of(world, step("one", "a", "b"))
+    world.put(fact.CLUSTER_UID, "b", "read only now")
+    assert strangers(plan, FactStore(world.facts)) == (), "a UID that was not read before tells nothing"
+    world.put(fact.CLUSTER_UID, "a", "two")
+    with pytest.raises(Refused, match="a is not the cluster that this plan was made for"):
         await run_plan(plan, REFS, FakePorts(world), Recorder())
     assert world.calls == []
 

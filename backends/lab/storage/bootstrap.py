@@ -35,8 +35,9 @@ def base_objects(cluster: "LabCluster") -> None:
             store.create(CONFIGMAPS, {"metadata": meta, "data": {"ca.crt": cluster.authority.pem.decode()}})
 
     store.subscribe(furnish)
-    for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
+    for name in ("default", "kube-node-lease", "kube-public"):
         store.create(NAMESPACES, {"metadata": {"name": name}})
+    store.create(NAMESPACES, {"metadata": {"name": "kube-system", "uid": cluster.own_uid()}})
     first = str(ipaddress.IPv4Network(cluster.service_cidr)[1])
     store.create(
         SERVICES,
