@@ -1,6 +1,7 @@
 """What is kept on this machine between runs: journals, logs and small remembered values, all 0600 in one 0700 folder.
 
-Place: ``MESHWRIGHT_STATE_DIR``, else ``$XDG_STATE_HOME/meshwright``, else ``~/.local/state/meshwright``.
+Place: ``MESHWRIGHT_STATE_DIR``, else ``$XDG_STATE_HOME/meshwright``, else ``~/.local/state/meshwright``; its folder
+``lab`` for what was done in a lab.
 """
 
 import json

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from backends.authority import new_ca
 from backends.bundle import Bundle, open_bundle
@@ -26,7 +26,7 @@ from backends.kube.reader import LiveReader
 from backends.kube.session import ApiSession
 from backends.kubeconfig.listing import Kubeconfig, unique_keys
 from backends.labs import Labs
-from backends.store import FileStore
+from backends.store import FileStore, state_folder
 from mesh import ports
 from mesh.errors import Refused, UsageError
 from mesh.model.context import ContextRef, Provider
@@ -37,6 +37,9 @@ from mesh.reading import ClusterReader, Collector
 
 if TYPE_CHECKING:
     from mesh.ports import Scenario
+
+# As ``backends.lab.control`` has it, which takes longer to import than a first frame may.
+_LAB_HERE: Final = "MESHWRIGHT_LAB_CONTROL"
 
 
 class SystemClock:
@@ -67,12 +70,13 @@ class SessionPorts:
         gatherer: ports.Gatherer,
         armoury: ports.Armoury,
         lab: ports.LabGateway | None,
+        store: FileStore,
     ) -> None:
         self.contexts = contexts
         self.gatherer = gatherer
         self.armoury = armoury
         self.lab = lab
-        self.store = FileStore()
+        self.store = store
         self.clock = SystemClock()
 
 
@@ -102,7 +106,13 @@ def open_ports(*, kubeconfig: str | None = None, bundle: Sequence[str] = (), lab
     reading = Reading(os.path.expanduser(kubeconfig) if kubeconfig else None)
     gatherer = ClusterGatherer(_collectors(cloud_collectors(reading.clouds)), reading.connect, SystemClock())
     contexts = Contexts(reading.kubeconfig, reading.credentials, reading.connect)
-    return SessionPorts(contexts, gatherer, Armoury(reading), Labs() if lab else None)
+    simulated = lab or (_LAB_HERE in os.environ and not kubeconfig)
+    return SessionPorts(contexts, gatherer, Armoury(reading), Labs() if lab else None, _store(simulated=simulated))
+
+
+def _store(*, simulated: bool) -> FileStore:
+    """Runs in a lab are counted by themselves: nobody's first run on real clusters is run 7."""
+    return FileStore(state_folder() / "lab" if simulated else None)
 
 
 def _collectors(clouds: Sequence[Collector]) -> tuple[Collector, ...]:
@@ -117,7 +127,7 @@ def _bundle_ports(bundle: Bundle) -> SessionPorts:
     inner = ClusterGatherer(_collectors(()), lambda ref: readers[ref.key], clock)
     gatherer = SnapshotGatherer(inner, bundle.snapshots)
     contexts = RecordedContexts(bundle)
-    return SessionPorts(contexts, gatherer, Armoury(None), None)
+    return SessionPorts(contexts, gatherer, Armoury(None), None, _store(simulated=False))
 
 
 def _aws_reader(ref: ContextRef, nodes: Any, cached: Any) -> Any:
@@ -222,19 +232,19 @@ def lab_refuse_unknown(scenario: str, faults: Sequence[str]) -> None:
 
 async def lab_faults() -> list[dict[str, Any]]:
     """What can be injected; of a running lab with what is active."""
-    from backends.lab.control import URL_VARIABLE, LabControl
+    from backends.lab.control import LabControl
     from backends.lab.registry import listed_faults
 
-    if URL_VARIABLE in os.environ:
+    if _LAB_HERE in os.environ:
         return await LabControl.from_environment(os.environ).faults()
     return listed_faults()
 
 
 def lab_control() -> Any:
     """Client of the lab whose variables this shell has. Raises ``UsageError`` without them."""
-    from backends.lab.control import URL_VARIABLE, LabControl
+    from backends.lab.control import LabControl
 
-    if URL_VARIABLE not in os.environ:
+    if _LAB_HERE not in os.environ:
         raise UsageError(
             "No lab is known to this shell", hint="Run meshwright lab up, and set the variables it prints."
         )

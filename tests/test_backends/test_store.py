@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.lab.control import URL_VARIABLE
 from backends.store import FileStore, write_private
+from backends.wiring import open_ports
 from mesh.errors import Refused
 
 
@@ -107,3 +109,14 @@ def test_a_run_that_was_given_back_is_free_for_another_process(tmp_path: Path) -
     store.release(run)
     subprocess.run(argv, capture_output=True, cwd=Path(__file__).parents[2], check=True)
     assert store.read(run) == [{"kind": "run"}, {"kind": "resume"}]
+
+
+def test_runs_in_a_lab_do_not_count_as_runs_on_real_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHWRIGHT_STATE_DIR", str(tmp_path))
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    own = open_ports(lab=True).store
+    assert [own.next_run(), own.next_run()] == [1, 2]
+    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
+    assert open_ports().store.runs() == [1, 2], "a shell that has the variables of lab up"
+    monkeypatch.delenv(URL_VARIABLE)
+    assert open_ports().store.runs() == [] and open_ports().store.next_run() == 1

@@ -250,7 +250,7 @@ class Lab:
 
     def journal(self, run: int = 1) -> list[dict[str, Any]]:
         """The records of a run's journal."""
-        path = Path(self.env["MESHWRIGHT_STATE_DIR"]) / "runs" / f"{run:04d}.jsonl"
+        path = Path(self.env["MESHWRIGHT_STATE_DIR"]) / "lab" / "runs" / f"{run:04d}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def tell(self, order: Callable[[LabControl], Coroutine[Any, Any, T]]) -> T:

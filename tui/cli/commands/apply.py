@@ -26,7 +26,11 @@ async def run(arguments: argparse.Namespace) -> int:
     async with opened(arguments) as session:
         plan = load(Path(arguments.plan)) if arguments.plan else await planned(session, arguments)
         if missing := [cluster for cluster in plan.clusters if cluster not in session.keys]:
-            raise Refused(f"The plan is for {', '.join(plan.clusters)}", f"not chosen: {', '.join(missing)}")
+            raise Refused(
+                f"The plan is for {', '.join(plan.clusters)}",
+                f"Not among the clusters chosen: {', '.join(missing)}; chosen: {', '.join(session.keys)}",
+                "Choose them by these names: --context NAME, or --cluster NAME=CONTEXT",
+            )
         return await carried_out(session, plan, arguments)
 
 
@@ -43,6 +47,7 @@ async def carried_out(
             say("Nothing to do: every step is already so.")
         return Exit.CLEAN
     consented(plan, arguments)
+    alone = session.ports.lab is not None
     printer = Printer(plan) if text else JsonPrinter()
     control = Control()
     task = asyncio.create_task(run_plan(plan, session.refs, session.ports, printer, control, before))
@@ -50,11 +55,11 @@ async def carried_out(
         result = await asyncio.shield(task)
     except asyncio.CancelledError:
         control.stop()
-        if _code(await _last_calls(task)) != Exit.CLEAN:
+        if _code(await _last_calls(task), alone=alone) != Exit.CLEAN:
             raise
         # The last step ended well before it could be stopped: the plan is carried out, whatever wanted it to end.
         return Exit.CLEAN
-    return _code(result)
+    return _code(result, alone=alone)
 
 
 async def _last_calls(task: "asyncio.Task[RunResult]") -> RunResult:
@@ -66,9 +71,14 @@ async def _last_calls(task: "asyncio.Task[RunResult]") -> RunResult:
         raise
 
 
-def _code(result: RunResult) -> int:
+def _code(result: RunResult, *, alone: bool) -> int:
+    """``alone`` = in a lab of its own, which ends with the command: there is nothing left to go on with."""
     if result.state == "done":
         return Exit.CLEAN
+    if alone:
+        words = "ended with its lab; to go on after a failure use meshwright lab up in another shell"
+        print(f"meshwright: run {result.run} {words}", file=sys.stderr)
+        return Exit.PARTIAL
     print(f"meshwright: run {result.run} is kept; go on with: meshwright resume {result.run}", file=sys.stderr)
     return Exit.PARTIAL
 
