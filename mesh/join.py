@@ -13,6 +13,7 @@ from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known, Reason
 from mesh.finding import Finding, Risk, State
 from mesh.goal import Goal
+from mesh.joining.handover import found
 from mesh.joining.install import install_steps
 from mesh.joining.mesh import connect_step, path_step, prove_step, wait_step
 from mesh.joining.network import rule_steps, vpn_step
@@ -51,7 +52,7 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
         connect_step,
     ):
         steps += make(situation, tuple(steps))
-    steps = [replace(step, already=_already(step, store)) for step in steps]
+    steps = [_judged(step, store, findings) for step in steps]
     if any(not step.already for step in steps) or situation.unproven:
         steps.append(prove_step(situation, tuple(steps)))
     prints = fingerprints(store, clusters)
@@ -66,8 +67,11 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
     return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at, unread)
 
 
-def _already(step: Step, store: FactStore) -> bool:
-    return bool(step.until) and all(holds(condition, store)[0] is True for condition in step.until)
+def _judged(step: Step, store: FactStore, findings: Iterable[Finding]) -> Step:
+    """With whether it is already so, else with what was found."""
+    if step.until and all(holds(condition, store)[0] is True for condition in step.until):
+        return replace(step, already=True)
+    return replace(step, found=step.found or found(step, findings, store))
 
 
 def fingerprints(store: FactStore, clusters: Sequence[str]) -> dict[str, str]:

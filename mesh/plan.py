@@ -125,7 +125,9 @@ class Step(Struct, frozen=True):
     """One step of a plan (DESIGN §3). ``needs`` are step ids; ``usual`` and ``deadline`` in seconds.
 
     ``effects`` are carried out in order; the step is done when every condition in ``until`` is true.
-    ``already`` = its conditions held when the plan was made: shown as done, not executed.
+    ``already`` = its conditions held when the plan was made: shown as done, not executed. ``why`` is the rule,
+    ``found`` what makes the step necessary here. ``commands`` do the same by hand; ``does`` says what Meshwright does
+    where they do not show it.
     """
 
     id: str
@@ -146,6 +148,8 @@ class Step(Struct, frozen=True):
     deadline: float = 600.0
     already: bool = False
     consequence: str = ""
+    found: tuple[str, ...] = ()
+    does: str = ""
 
 
 class Blocker(Struct, frozen=True):

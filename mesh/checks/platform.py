@@ -13,6 +13,8 @@ from mesh.subject import MESH, Subject
 from mesh.view import NeedFact, View, attempt, in_force, settings_of, without_cilium
 
 _PARK: Final = '{"spec":{"template":{"spec":{"nodeSelector":{"meshwright.io/parked":"true"}}}}}'
+# ``az`` reads a file, which the command before writes.
+_PROXY_OFF: Final = ("sh", "-c", 'echo "{\\"enabled\\": false}" > kube-proxy.json')
 _ADDON_MODE: Final = "addonmanager.kubernetes.io/mode"
 _START: Final = 180.0
 _BY_OTHERS: Final = (OwnerKind.ARGO, OwnerKind.FLUX, OwnerKind.OPERATOR)
@@ -220,6 +222,7 @@ def _park(view: View, cluster: str, workloads: list[Workload]) -> Fix:
         watched = item.labels.get(_ADDON_MODE) == "Reconcile"
         if watched and identity is not None and identity.provider is Provider.AKS and item.name == "kube-proxy":
             place = ("-g", identity.resource_group, "-n", identity.name, "--subscription", identity.account)
+            commands.append(Command(_PROXY_OFF, cluster))
             commands.append(Command(("az", "aks", "update", *place, "--kube-proxy-config", "kube-proxy.json"), cluster))
         else:
             patch = ("patch", "daemonset", item.name, "--type", "merge", "-p", _PARK)

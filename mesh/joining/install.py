@@ -2,6 +2,7 @@
 
 from mesh import catalogue as fact
 from mesh.finding import Command, Risk
+from mesh.joining.handover import values_file
 from mesh.joining.situation import CHART_REPOSITORY, Situation, ids
 from mesh.plan import Condition, HelmApply, Step
 from mesh.subject import OfCluster
@@ -37,17 +38,17 @@ def _install(now: Situation, cluster: str, steps: tuple[Step, ...]) -> Step:
         id=f"install.{cluster}",
         title=f"install Cilium {member.version}, id {member.cluster_id}",
         clusters=(cluster,),
-        why="Same datapath, own identity and own pod range in every member (CM0301, CM0302, CM0306, CM0320).",
+        why="Same datapath, own identity and own pod range in every member.",
         effects=(HelmApply(cluster, member.version, values),),
         until=(
             Condition("installed", (cluster,), {"name": member.name, "id": member.cluster_id}),
             Condition("mesh-enabled", (cluster,)),
         ),
         needs=(*ids(steps, "ca"), *ids(steps, f"park.{cluster}")),
-        codes=("CM0201", "CM0301", "CM0302", "CM0306", "CM0601"),
+        codes=("CM0201", "CM0301", "CM0302", "CM0306", "CM0320", "CM0601"),
         risk=Risk.DISRUPTIVE if busy else Risk.LOW,
         undo="helm uninstall with cni.uninstall=true, then the parked DaemonSets run again",
-        commands=(helm_command(now, cluster, member.version, f"{cluster}-install.yaml"),),
+        commands=(helm_command(now, cluster, member.version, values_file(cluster, "install")),),
         same_as=(_cilium_install(now, cluster, values),),
         diff=diff({}, values),
         usual=180.0,
@@ -67,7 +68,7 @@ def _cilium_install(now: Situation, cluster: str, values: Values) -> Command:
             "--version",
             member.version,
             "--values",
-            f"{cluster}-install.yaml",
+            values_file(cluster, "install"),
         ),
         cluster,
     )
@@ -84,13 +85,13 @@ def _enable(now: Situation, cluster: str, steps: tuple[Step, ...]) -> Step:
         id=f"install.{cluster}",
         title="enable the mesh API",
         clusters=(cluster,),
-        why="Peers read this cluster's services and identities from clustermesh-apiserver (CM0601).",
+        why="Peers read this cluster's services and identities from clustermesh-apiserver.",
         effects=(HelmApply(cluster, member.version, values, purpose="enable"),),
         until=(Condition("mesh-enabled", (cluster,)), Condition("agents-running", (cluster,))),
         needs=ids(steps, "ca"),
         codes=("CM0601", "CM0602"),
         undo="helm rollback to the revision before",
-        commands=(helm_command(now, cluster, member.version, f"{cluster}-enable.yaml"),),
+        commands=(helm_command(now, cluster, member.version, values_file(cluster, "enable")),),
         same_as=(Command(cli, cluster),),
         diff=diff(before, values),
         usual=60.0,

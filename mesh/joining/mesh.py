@@ -4,6 +4,7 @@ sides.
 
 from mesh.finding import Command, Risk
 from mesh.goal import Exposure
+from mesh.joining.handover import values_file
 from mesh.joining.install import helm_command
 from mesh.joining.network import openings_for, port_words, unique
 from mesh.joining.situation import Situation, ids
@@ -18,7 +19,7 @@ def wait_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             id="addresses",
             title="wait for private API addresses" if private else "wait for the mesh APIs",
             clusters=now.clusters,
-            why="Peers store addresses, not names; a public one puts the mesh's etcd on the Internet (R30, CM0603).",
+            why="Peers store addresses, not names; a public one puts the mesh's etcd on the Internet.",
             effects=(WaitAddress(now.clusters),),
             until=(
                 Condition("mesh-enabled", now.clusters),
@@ -29,6 +30,7 @@ def wait_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             codes=("CM0602", "CM0603"),
             risk=Risk.NONE,
             undo="nothing to undo",
+            does="waits, and reads back from the clouds that no address is public; nothing is changed",
             commands=tuple(
                 now.kubectl(c, "-n", "kube-system", "get", "service", "clustermesh-apiserver") for c in now.clusters
             ),
@@ -57,12 +59,14 @@ def path_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             id="path",
             title="open the mesh path",
             clusters=now.clusters,
-            why="Every hop from the peers' nodes over the load balancer to the node port must be open (CM0405).",
+            why="Every hop from the peers' nodes over the load balancer to the node port must be open.",
             effects=(OpenPath(now.clusters),),
             until=(Condition("api-address", now.clusters), Condition("path-not-closed", now.clusters)),
             needs=ids(steps, "addresses"),
             codes=("CM0405",),
             undo="the added rules are removed by their own ids; others stay",
+            does="reads port and load balancer of the Service once it is there, then adds the rules that lack through "
+            "the cloud's API; what is open is left alone",
             commands=unique(tuple(commands)),
             diff=tuple(lines) or ("port: from the Service after the addresses are known",),
             usual=15.0,
@@ -87,7 +91,7 @@ def connect_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             id="connect",
             title="connect both ways" if len(now.clusters) == 2 else "connect all ways",
             clusters=now.clusters,
-            why="A peer that only one side lists is half a mesh (F09).",
+            why="A peer that only one side lists is half a mesh.",
             effects=(ConnectPeers(now.clusters),),
             until=(
                 Condition("peers-configured", now.clusters, {"peers": peers}),
@@ -96,7 +100,10 @@ def connect_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             needs=(*ids(steps, "rules"), *ids(steps, "path")),
             codes=("CM0701",),
             undo="helm rollback to the revision before, in every member",
-            commands=tuple(helm_command(now, c, now.member(c).version, f"{c}-connect.yaml") for c in now.clusters),
+            commands=tuple(
+                helm_command(now, c, now.member(c).version, values_file(c, "connect")) for c in now.clusters
+            ),
+            does="writes the values with the peers' addresses, which are known when the step runs",
             same_as=(Command(tuple(cli)),),
             diff=tuple(f"+ clustermesh.config.clusters of {c}: {', '.join(peers[c])}" for c in now.clusters),
             usual=90.0,
@@ -115,13 +122,17 @@ def prove_step(now: Situation, steps: tuple[Step, ...]) -> Step:
         id="prove",
         title="prove: agents and one service",
         clusters=now.clusters,
-        why="Green agents say nothing about packets: a request from every side does (CM0808).",
+        why="Green agents say nothing about packets: a request from every side does.",
         effects=(Verify(now.clusters),) if alone else (Prove(now.clusters, image),),
         until=(),
         needs=tuple(step.id for step in steps if step.id in ("connect", "path", "addresses"))[-1:],
         codes=("CM0701",),
         risk=Risk.NONE if alone else Risk.LOW,
         undo="namespace meshwright-demo is deleted in every member, also after a failure",
+        does="reads again; nothing is changed"
+        if alone
+        else "deploys echo and a client on every side (namespace "
+        "meshwright-demo), asks echo from each, and removes them",
         commands=() if alone else tuple(_curl(now, cluster) for cluster in now.clusters),
         usual=60.0,
         deadline=420.0,

@@ -2,14 +2,27 @@
 
 from mesh import catalogue as fact
 from mesh.conditions import PARKED_LABEL, find, holds, unmanaged
+from mesh.explain import shell
 from mesh.facts import Known
 from mesh.finding import Command, Risk
 from mesh.joining.situation import Situation, ids
 from mesh.model.context import Provider
+from mesh.model.kubernetes import Pod
 from mesh.plan import Condition, DisableAksKubeProxy, Effect, ParkDaemonSets, PlaceCa, RestartPods, Step
 from mesh.subject import OfCluster
+from mesh.text import plural
 
 _PATCH = f'{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"{PARKED_LABEL}":"true"}}}}}}}}}}'
+
+_OPENSSL = (
+    "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
+    "-subj", "/CN=Cilium CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+    "-keyout", "cilium-ca.key", "-out", "cilium-ca.crt",
+)  # fmt: skip
+_FROM_FILES = ("--from-file=ca.crt=cilium-ca.crt", "--from-file=ca.key=cilium-ca.key")
+_RELEASE = ("meta.helm.sh/release-name=cilium", "meta.helm.sh/release-namespace=kube-system")
+# ``az`` reads a file, which the command before writes.
+_PROXY_OFF = ("sh", "-c", 'echo "{\\"enabled\\": false}" > kube-proxy.json')
 
 
 def ca_step(now: Situation, _: tuple[Step, ...]) -> list[Step]:
@@ -29,17 +42,47 @@ def ca_step(now: Situation, _: tuple[Step, ...]) -> list[Step]:
             id="ca",
             title=where,
             clusters=now.clusters,
-            why="Each side must trust the other's certificates; a CA placed before the install signs every leaf (R18).",
+            why="Each side must trust the other's certificates; a CA placed before the install signs every leaf.",
             effects=(PlaceCa(without or now.clusters, keep),),
             until=(Condition("ca-shared", now.clusters, args),),
             codes=("CM0608",),
             undo="the Secrets that were created are deleted",
-            commands=tuple(now.kubectl(c, "-n", "kube-system", "get", "secret", "cilium-ca") for c in now.clusters),
+            does="makes the key in memory and writes it through the API alone: no file, argument or log holds it"
+            if not keep
+            else "copies the Secret through the API: no file, argument or log holds the key",
+            commands=_ca_commands(now, keep, without or now.clusters),
             diff=tuple(f"+ {cluster} Secret kube-system/cilium-ca" for cluster in without),
             usual=6.0,
             deadline=60.0,
         )
     ]
+
+
+def _ca_commands(now: Situation, keep: str, without: tuple[str, ...]) -> tuple[Command, ...]:
+    """By hand: a CA as Helm would own it in the first member, unless one is kept, and its Secret copied to the others.
+
+    The key stays in a file of the person who types this; no command prints it.
+    """
+    made: tuple[Command, ...] = ()
+    source, targets = keep, without
+    if not keep:
+        source, *rest = without
+        targets = tuple(rest)
+        here = ("-n", "kube-system")
+        made = (
+            Command(_OPENSSL, source),
+            now.kubectl(source, *here, "create", "secret", "generic", "cilium-ca", *_FROM_FILES),
+            now.kubectl(source, *here, "label", "secret", "cilium-ca", "app.kubernetes.io/managed-by=Helm"),
+            now.kubectl(source, *here, "annotate", "secret", "cilium-ca", *_RELEASE),
+        )
+    return made + tuple(_copy(now, source, target) for target in targets if target != source)
+
+
+def _copy(now: Situation, source: str, target: str) -> Command:
+    """The Secret with the labels and annotations by which Helm adopts it, from one cluster into another."""
+    secret = ("-n", "kube-system", "get", "secret", "cilium-ca", "-o", "yaml")
+    read, write = now.kubectl(source, *secret), now.kubectl(target, "create", "-f", "-")
+    return Command(("sh", "-c", f"{shell(read.argv)} | {shell(write.argv)}"), target)
 
 
 def _ca_of(now: Situation, cluster: str) -> object:
@@ -84,19 +127,19 @@ def _park_step(now: Situation, cluster: str, names: tuple[str, ...], needs: tupl
     if now.provider(cluster) is Provider.AKS and "kube-proxy" in names and identity and identity.resource_id:
         by_patch = tuple(name for name in names if name != "kube-proxy")
         effects.append(DisableAksKubeProxy(cluster, identity.resource_id))
-        commands.append(_az_command(identity.resource_group, identity.name, cluster))
+        commands += [Command(_PROXY_OFF, cluster), _az_command(identity.resource_group, identity.name, cluster)]
     if by_patch:
         effects.append(ParkDaemonSets(cluster, by_patch))
         commands += [
             now.kubectl(cluster, "-n", "kube-system", "patch", "daemonset", name, "--type", "merge", "-p", _PATCH)
             for name in by_patch
         ]
-    preview = " kubeProxyConfig is a preview feature of AKS." if len(by_patch) != len(names) else ""
+    preview = " Azure calls kubeProxyConfig a preview feature." if len(by_patch) != len(names) else ""
     return Step(
         id=f"park.{cluster}",
         title=f"park {' and '.join(names)}",
         clusters=(cluster,),
-        why="Two CNIs or two service proxies on one node undo each other (R26, CM0208)." + preview,
+        why="Two CNIs or two service proxies on one node undo each other." + preview,
         effects=tuple(effects),
         until=(Condition("parked", (cluster,), {"names": list(names)}),),
         needs=needs,
@@ -135,17 +178,20 @@ def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
         if not _restarts(now, cluster, managed):
             continue
         install = ids(steps, f"install.{cluster}")
+        old = _older(now, cluster)
         made.append(
             Step(
                 id=f"restart.{cluster}",
                 title="restart pods older than Cilium",
                 clusters=(cluster,),
-                why="They keep the address of the old CNI and are not managed by Cilium: DNS first of all (CM0210).",
+                why="They keep the address of the old CNI and are not managed by Cilium: DNS first of all.",
                 effects=(RestartPods(cluster),),
                 until=(managed,),
                 needs=install,
-                codes=("CM0210",),
                 risk=Risk.DISRUPTIVE,
+                does="evicts one after another, DNS first, as PodDisruptionBudgets allow, and waits for each",
+                commands=_restart_commands(now, cluster, old),
+                found=(_old_words(old),) if old else (),
                 undo="nothing to undo: restarted pods stay",
                 usual=60.0,
                 deadline=1200.0,
@@ -153,3 +199,38 @@ def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             )
         )
     return made
+
+
+def _older(now: Situation, cluster: str) -> list[Pod]:
+    """Pods that Cilium gave no address: all off the host network where it is not there yet."""
+    settings = now.settings(cluster)
+    nodes = now.store.value(fact.CILIUM_NODES, OfCluster(cluster)) or ()
+    pool = (*settings.pod_cidrs, *(cidr for node in nodes for cidr in node.pod_cidrs)) if settings else ()
+    pods = now.store.value(fact.PODS, OfCluster(cluster))
+    return unmanaged(pods or (), pool)
+
+
+def _old_words(pods: list[Pod]) -> str:
+    names = sorted({f"{pod.namespace}/{_workload(pod)[1] or pod.name}" for pod in pods})
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"{plural(len(pods), 'pod')} with an address that is not Cilium's: {', '.join(names[:4])}{more}"
+
+
+def _restart_commands(now: Situation, cluster: str, pods: list[Pod]) -> tuple[Command, ...]:
+    """One line per namespace, that of DNS first; a pod without a controller is the user's to make again."""
+    workloads: dict[str, list[str]] = {}
+    for pod in sorted(pods):
+        kind, name = _workload(pod)
+        if kind and f"{kind}/{name}" not in workloads.setdefault(pod.namespace, []):
+            workloads[pod.namespace].append(f"{kind}/{name}")
+    order = sorted(
+        (namespace for namespace in workloads if workloads[namespace]), key=lambda n: (n != "kube-system", n)
+    )
+    return tuple(now.kubectl(cluster, "-n", name, "rollout", "restart", *workloads[name]) for name in order)
+
+
+def _workload(pod: Pod) -> tuple[str, str]:
+    """Kind and name as ``rollout restart`` takes them; ("", "") for what has no roll-out."""
+    if pod.owner_kind == "ReplicaSet":
+        return "deployment", pod.owner_name.rpartition("-")[0]
+    return (pod.owner_kind.lower(), pod.owner_name) if pod.owner_kind in ("DaemonSet", "StatefulSet") else ("", "")

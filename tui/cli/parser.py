@@ -62,6 +62,9 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     _deadline(plan)
     _output(plan, "text", "json")
     plan.add_argument("--write", metavar="FILE", help="keep the plan for apply --plan")
+    plan.add_argument(
+        "--write-values", metavar="DIR", help="write the values files that the plan's helm lines name into DIR"
+    )
     apply = commands.add_parser("apply", help="carry a join out", allow_abbrev=False)
     _reading(apply)
     _choices(apply)

@@ -10,7 +10,6 @@ import msgspec
 
 from mesh.explain import message
 from mesh.finding import Command, Finding, Problem, State
-from mesh.plan import Plan, Step
 from mesh.summary import SIGNS, counts, summary_line
 
 API_VERSION: Final = "meshwright.io/v1"
@@ -90,36 +89,3 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "message": message(finding),
         "fingerprint": finding.fingerprint,
     }
-
-
-def say_plan(plan: Plan) -> None:
-    """Steps with numbers, needs and risk; then what stands in the way."""
-    todo = plan.todo()
-    done = len(plan.steps) - len(todo)
-    say(f"{plan.title}: {len(todo)} to do, {done} already so (plan {plan.id})")
-    numbers = {step: str(number) for step, number in plan.numbers.items()}
-    for unknown in plan.unknowns:
-        say(f"  ?  0  {unknown.code} {unknown.subject}: {unknown.text}")
-    for step in plan.steps:
-        say(_step_line(step, numbers))
-    for step in todo:
-        for command in step.commands:
-            say(f"     {numbers[step.id]:>2}  {shell(command)}")
-        # Who consents here sees no screen: the way back stands beside the way there.
-        say(f"     {numbers[step.id]:>2}  undo: {step.undo}")
-    for blocker in plan.blockers:
-        say(f"✗ {blocker.code} {blocker.subject}: {blocker.text}")
-
-
-def _step_line(step: Step, numbers: Mapping[str, str]) -> str:
-    where = (
-        step.clusters[0]
-        if len(step.clusters) == 1
-        else "both"
-        if len(step.clusters) == 2
-        else f"{len(step.clusters)} clusters"
-    )
-    if step.already:
-        return f"  ✓     {step.title:44} {where:14} already so"
-    needs = " ".join(numbers[need] for need in step.needs if need in numbers) or "-"
-    return f"  · {numbers[step.id]:>2}  {step.title:44} {where:14} needs {needs:10} {step.risk.value}"

@@ -140,8 +140,11 @@ def step_detail(step: Step, plan: Plan, width: int, signs: Signs, values: bool =
     codes = f" ({', '.join(step.codes)})" if step.codes else ""
     made = [step_head(step, plan, width, signs)]
     made += labelled("why", step.why + codes, width, "", 2, 6)
+    for place, text in enumerate(step.found):
+        made += labelled("" if place else "found", text, width, "", 2, 6)
     if step.consequence:
         made += labelled("means", step.consequence, width, "warn", 2, 6)
+    made += labelled("does", step.does, width, "", 2, 6) if step.does else []
     for place, command in enumerate(step.commands):
         made += labelled("run" if not place else "", command_text(command), width, "key", 2, 6)
     for command in step.same_as:

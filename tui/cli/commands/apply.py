@@ -15,7 +15,8 @@ from mesh.plan import Plan
 from mesh.run import Control, RunResult, refuse_blocked, run_plan
 from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
-from tui.cli.printing import say, say_plan
+from tui.cli.plan_text import say_plan
+from tui.cli.printing import say
 from tui.cli.session import Session, opened
 
 _SIGNS = {"done": "✓", "already": "✓", "failed": "✗", "cancelled": "‖", "blocked": "⊘"}

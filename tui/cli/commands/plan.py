@@ -7,9 +7,11 @@ import msgspec
 
 from mesh.assess import assess
 from mesh.errors import Exit, UsageError
+from mesh.joining.handover import values_files
 from mesh.plan import Plan
 from tui.cli.choose import edits
-from tui.cli.printing import say_json, say_plan
+from tui.cli.plan_text import say_plan
+from tui.cli.printing import say, say_json
 from tui.cli.session import Session, opened
 
 
@@ -21,8 +23,16 @@ async def run(arguments: argparse.Namespace) -> int:
         say_json("Plan", {"plan": plan})
     else:
         say_plan(plan)
+    files = values_files(plan)
     if arguments.write:
-        _write(Path(arguments.write), plan)
+        _write(Path(arguments.write), msgspec.json.format(msgspec.json.encode(plan), indent=1), "plan")
+    if arguments.write_values:
+        for name, text in files.items():
+            _write(Path(arguments.write_values) / name, text.encode(), "values")
+    elif files and arguments.output == "text":
+        say()
+        say("meshwright plan --write-values DIR writes the values files that helm's lines name,")
+        say("but those of connecting: the addresses are read when that step runs.")
     return Exit.REFUSED if plan.blockers else Exit.CLEAN
 
 
@@ -32,14 +42,19 @@ async def planned(session: Session, arguments: argparse.Namespace) -> Plan:
     return assess(store, session.keys, edits(arguments.set)).plan(session.ports.clock.now())
 
 
-def _write(path: Path, plan: Plan) -> None:
+def _write(path: Path, content: bytes, what: str) -> None:
     """New beside the old, then renamed: an interrupted write loses nothing."""
     fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(content)
         fresh.replace(path)
     except OSError as error:
-        raise UsageError(f"The plan cannot be written to {path}", str(error.strerror or error)) from error
+        raise UsageError(
+            f"The {what} cannot be written to {path}",
+            str(error.strerror or error),
+            "Name a place that this user may write to.",
+        ) from error
 
 
 def load(path: Path) -> Plan:
