@@ -87,26 +87,7 @@ async def launch(
     module: str = "backends.lab.server",
 ) -> LabHandle:
     """Start a lab; whoever calls stops it. ``deadline`` is in seconds. Raises ``MeshError``."""
-    if find_spec("moto") is None:
-        raise UsageError(
-            "The lab's parts are not installed",
-            "They are the extra named lab.",
-            "In Meshwright's folder: uv tool install 'meshwright[lab] @ .' or pipx install '.[lab]'",
-        )
-    argv = [sys.executable, "-m", module, "--scenario", scenario, "--speed", str(speed), "--seed", str(seed)]
-    if faults:
-        argv += ["--fault", ",".join(faults)]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except OSError as problem:
-        raise Undetermined("The lab could not be started", str(problem), "run `make setup` and try again") from problem
+    process = await _start(module, "--scenario", scenario, "--speed", str(speed), "--seed", str(seed), *_fault(faults))
     errors: deque[str] = deque(maxlen=_KEPT_LINES)
     draining = asyncio.get_running_loop().create_task(_drain(process, errors))
     try:
@@ -131,6 +112,33 @@ async def launch(
         errors=errors,
         _draining=draining,
     )
+
+
+def _fault(names: Sequence[str]) -> tuple[str, ...]:
+    return ("--fault", ",".join(names)) if names else ()
+
+
+async def _start(module: str, *argv: str) -> asyncio.subprocess.Process:
+    if find_spec("moto") is None:
+        raise UsageError(
+            "The lab's parts are not installed",
+            "They are the extra named lab.",
+            "In Meshwright's folder: uv tool install 'meshwright[lab] @ .' or pipx install '.[lab]'",
+        )
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as problem:
+        raise Undetermined("The lab could not be started", str(problem), "run `make setup` and try again") from problem
 
 
 def _environment() -> dict[str, str]:
