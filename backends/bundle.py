@@ -62,7 +62,7 @@ def open_bundle(paths: Sequence[str], keys: Callable[[Iterable[str]], list[str]]
                 hint="Give a folder of recordings, or files of kind Snapshot.",
             )
     if not found and not snapshots:
-        raise UsageError("There is nothing to read", f"No recording or snapshot in {', '.join(map(clean, paths))}.")
+        raise _nothing(paths)
     names = keys(recording.context or path.stem for path, recording in found)
     refs = [_ref(key, path, recording) for key, (path, recording) in zip(names, found, strict=True)]
     readers = [RecordedReader(recording, clean(str(path))) for path, recording in found]
@@ -141,6 +141,15 @@ class RecordedReader:
             raise NotRead(Reason.INVALID, f"{what} in {self.where} are not as an API serves them: {words}") from error
 
 
+class RecordedCloud:
+    """A cloud reader for a recording: it holds what an API server said, and nothing that a cloud did."""
+
+    def _unasked(self, *_: object) -> Any:
+        raise NotRead(Reason.NOT_COLLECTED, "a recording has no cloud to ask")
+
+    identity = network = firewall = vpn = load_balancer = _unasked
+
+
 def _metadata(item: Mapping[str, Any]) -> Mapping[str, Any]:
     found = item.get("metadata")
     return found if isinstance(found, Mapping) else {}
@@ -155,6 +164,18 @@ def _as_served(key: str, item: dict[str, Any]) -> dict[str, Any]:
     served = {name: value for name, value in item.items() if name != "helmRelease"}
     served["data"] = {"release": base64.b64encode(base64.b64encode(packed)).decode()}
     return served
+
+
+def _nothing(paths: Sequence[str]) -> UsageError:
+    """With the folders beneath that do hold something: a folder of scenarios is the likely slip."""
+    beneath = sorted({path.parent for text in paths for path in Path(text).glob("*/*.json")})
+    more = f" and {len(beneath) - 4} more" if len(beneath) > 4 else ""
+    hint = f"Give one of the folders beneath: {', '.join(clean(str(path)) for path in beneath[:4])}{more}"
+    return UsageError(
+        "There is nothing to read",
+        f"No recording or snapshot in {', '.join(map(clean, paths))}.",
+        hint if beneath else "Give files of recordings or snapshots, or a folder of them.",
+    )
 
 
 def _files(paths: Sequence[str]) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from backends.authority import new_ca
-from backends.bundle import Bundle, open_bundle
+from backends.bundle import Bundle, RecordedCloud, open_bundle
 from backends.cilium.agents import Agents
 from backends.cilium.installation import Installation
 from backends.cilium.meshapi import MeshApi
@@ -124,7 +124,8 @@ def _bundle_ports(bundle: Bundle) -> SessionPorts:
     """A recording is read by the same collectors; what only a live cluster or a cloud could tell stays unknown."""
     clock = SystemClock()
     readers = {ref.key: reader for ref, reader in bundle.recordings.items()}
-    inner = ClusterGatherer(_collectors(()), lambda ref: readers[ref.key], clock)
+    clouds = CloudReaders(dict.fromkeys((Provider.EKS, Provider.AKS), lambda *_: RecordedCloud()))
+    inner = ClusterGatherer(_collectors(cloud_collectors(clouds)), lambda ref: readers[ref.key], clock)
     gatherer = SnapshotGatherer(inner, bundle.snapshots)
     contexts = RecordedContexts(bundle)
     return SessionPorts(contexts, gatherer, Armoury(None), None, _store(simulated=False))

@@ -77,6 +77,15 @@ async def start_lab(
         await handle.stop()
 
 
+def _refuse_without_parts() -> None:
+    if find_spec("moto") is None:
+        raise UsageError(
+            "The lab's parts are not installed",
+            "They are the extra named lab.",
+            "In Meshwright's folder: uv tool install 'meshwright[lab] @ .' or pipx install '.[lab]'",
+        )
+
+
 async def launch(
     scenario: str,
     faults: Sequence[str] = (),
@@ -87,7 +96,21 @@ async def launch(
     module: str = "backends.lab.server",
 ) -> LabHandle:
     """Start a lab; whoever calls stops it. ``deadline`` is in seconds. Raises ``MeshError``."""
-    process = await _start(module, "--scenario", scenario, "--speed", str(speed), "--seed", str(seed), *_fault(faults))
+    _refuse_without_parts()
+    argv = [sys.executable, "-m", module, "--scenario", scenario, "--speed", str(speed), "--seed", str(seed)]
+    if faults:
+        argv += ["--fault", ",".join(faults)]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as problem:
+        raise Undetermined("The lab could not be started", str(problem), "run `make setup` and try again") from problem
     errors: deque[str] = deque(maxlen=_KEPT_LINES)
     draining = asyncio.get_running_loop().create_task(_drain(process, errors))
     try:
@@ -112,33 +135,6 @@ async def launch(
         errors=errors,
         _draining=draining,
     )
-
-
-def _fault(names: Sequence[str]) -> tuple[str, ...]:
-    return ("--fault", ",".join(names)) if names else ()
-
-
-async def _start(module: str, *argv: str) -> asyncio.subprocess.Process:
-    if find_spec("moto") is None:
-        raise UsageError(
-            "The lab's parts are not installed",
-            "They are the extra named lab.",
-            "In Meshwright's folder: uv tool install 'meshwright[lab] @ .' or pipx install '.[lab]'",
-        )
-    try:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            module,
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except OSError as problem:
-        raise Undetermined("The lab could not be started", str(problem), "run `make setup` and try again") from problem
 
 
 def _environment() -> dict[str, str]:

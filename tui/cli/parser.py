@@ -52,9 +52,14 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     _deadline(check)
     _output(check, "text", "wide", "json")
     check.add_argument("--layer", action="append", default=[], metavar="N", help="only this layer (0 to 9), repeatable")
-    check.add_argument("--fail-on", choices=("info", "warn", "error", "critical"), default="error")
     check.add_argument(
-        "--unknown", choices=("ok", "fail"), default="fail", help="whether what is unknown ends in exit 3"
+        "--fail-on",
+        choices=("info", "warn", "error", "critical"),
+        default="error",
+        help="the severity from which a finding makes exit 1; error if left out",
+    )
+    check.add_argument(
+        "--unknown", choices=("ok", "fail"), default="fail", help="fail: what is unknown makes exit 3; ok: it does not"
     )
     plan = commands.add_parser("plan", help="the steps of a join; changes nothing", allow_abbrev=False)
     _reading(plan)
@@ -85,7 +90,7 @@ def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     _reading(graph)
     _deadline(graph)
     _output(graph, "text", "json")
-    graph.add_argument("--width", type=int, default=0, metavar="N", help="columns; the terminal's, else 80")
+    graph.add_argument("--width", type=int, default=0, metavar="N", help="columns, 60 or more; the terminal's, else 80")
     graph.add_argument("--all", action="store_true", help="draw healthy links of large meshes too")
     graph.add_argument("--ascii", action="store_true", help="signs of ASCII only")
     explain = commands.add_parser("explain", help="what a finding's code means; works offline", allow_abbrev=False)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from mesh.explain import message
-from mesh.finding import Command, Finding, Problem, State
+from mesh.explain import message, template_of, title
+from mesh.finding import Command, Finding, Problem, Severity, State
 from mesh.summary import SIGNS, counts, summary_line
 
 API_VERSION: Final = "meshwright.io/v1"
@@ -37,11 +37,12 @@ def say_json(kind: str, body: Mapping[str, Any]) -> None:
 def say_problem(problem: Problem, *, wide: bool) -> None:
     """A root with its evidence, fix and folded consequences."""
     root = problem.root
-    more = f"  +{len(problem.consequences)}" if problem.consequences else ""
-    say(f"{SIGNS[root.state]} {root.code} {_word(root):8}  {root.subject}  {message(root)}{more}")
+    more = f"  (+{len(problem.consequences)} that follow from it)" if problem.consequences else ""
+    say(f"{SIGNS[root.state]} {root.code} {_word(root):15} {root.subject}  {message(root)}{more}")
     for item in root.evidence[: None if wide else 2]:
         say(f"     evidence  {item.excerpt}")
-    for missing in root.missing:
+    # Without a text of its own the message is what is missing, in the same words.
+    for missing in root.missing if template_of(root) is not None else ():
         say(f"     missing   {missing.key}: {missing.reason.value}" + (f", {missing.detail}" if missing.detail else ""))
         if missing.lift:
             say(f"     lift      {missing.lift}")
@@ -58,7 +59,35 @@ def say_problem(problem: Problem, *, wide: bool) -> None:
 
 
 def _word(finding: Finding) -> str:
-    return finding.severity.word if finding.state is State.FAIL else finding.state.value.lower()
+    """The state, and of a FAIL how bad it is: ``FAIL (warn)`` is not a warning."""
+    return f"FAIL ({finding.severity.word})" if finding.state is State.FAIL else finding.state.value
+
+
+def only_unread(problem: Problem) -> bool:
+    """Whether all there is to say of it is what could not be read, and nobody knows what would lift it."""
+    root = problem.root
+    lifted = root.fixes or any(missing.lift for missing in root.missing)
+    return root.state is State.UNKNOWN and template_of(root) is None and not lifted
+
+
+def say_unread(problems: Iterable[Problem]) -> None:
+    """One line per code: the same facts are missing of every cluster where nobody could ask."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.root.code, []).append(problem)
+    for code, same in found.items():
+        subjects = ", ".join(str(problem.root.subject) for problem in same)
+        missing = [missing for problem in same for missing in problem.root.missing]
+        words = "; ".join(dict.fromkeys(f"{one.key.name}: {one.detail or one.reason.value}" for one in missing))
+        say(f"{SIGNS[State.UNKNOWN]} {code} {State.UNKNOWN.value:15} {subjects}  {title(code)}? {words}")
+
+
+def say_severities(findings: Iterable[Finding], threshold: Severity) -> None:
+    """How bad what fails is, and how much of it counts for the exit code."""
+    failed = [finding.severity for finding in findings if finding.state is State.FAIL]
+    if failed:
+        words = ", ".join(f"{failed.count(one)} {one.word}" for one in sorted(Severity, reverse=True) if one in failed)
+        say(f"FAIL by severity: {words} (--fail-on {threshold.word} counts {sum(one >= threshold for one in failed)})")
 
 
 def shell(command: Command) -> str:

@@ -3,12 +3,22 @@
 import argparse
 
 from mesh.assess import assess
-from mesh.errors import UsageError
-from mesh.finding import Severity, State
+from mesh.errors import Exit, UsageError
+from mesh.finding import Finding, Problem, Severity, State
 from mesh.problem import explained
 from mesh.summary import counts, exit_code
 from tui.cli.choose import edits
-from tui.cli.printing import finding_json, say, say_findings, say_json, say_problem, say_summary
+from tui.cli.printing import (
+    finding_json,
+    only_unread,
+    say,
+    say_findings,
+    say_json,
+    say_problem,
+    say_severities,
+    say_summary,
+    say_unread,
+)
 from tui.cli.session import opened
 
 
@@ -43,9 +53,20 @@ async def run(arguments: argparse.Namespace) -> int:
             },
         )
         return code
+    _say(arguments, findings, problems)
+    if code is Exit.UNDETERMINED:
+        say("What could not be determined makes this exit 3; --unknown ok leaves it out.")
+    say_summary(findings, folded)
+    return code
+
+
+def _say(arguments: argparse.Namespace, findings: tuple[Finding, ...], problems: tuple[Problem, ...]) -> None:
+    """Problems, worst first, then what a join would do; ``wide`` leaves nothing out."""
     wide = arguments.output == "wide"
     for problem in problems:
-        say_problem(problem, wide=wide)
+        if wide or not only_unread(problem):
+            say_problem(problem, wide=wide)
+    say_unread(problem for problem in problems if not wide and only_unread(problem))
     say_findings(findings, (State.INFO,))
     if wide:
         say_findings(findings, (State.PASS, State.NOT_APPLICABLE))
@@ -53,8 +74,9 @@ async def run(arguments: argparse.Namespace) -> int:
         unknown = counts(findings)[State.UNKNOWN]
         holds = "The layers asked for hold; others were not judged." if arguments.layer else "All preconditions hold."
         say(holds if not unknown else f"{unknown} could not be read, the rest holds.")
-    say_summary(findings, folded)
-    return code
+    say_severities(findings, Severity[arguments.fail_on.upper()])
+    if any(finding.to_do for finding in findings):
+        say("(to do) is what a join changes: meshwright plan shows its steps.")
 
 
 def _layers(texts: list[str]) -> set[int]:

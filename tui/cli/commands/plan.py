@@ -23,6 +23,9 @@ async def run(arguments: argparse.Namespace) -> int:
         say_json("Plan", {"plan": plan})
     else:
         say_plan(plan)
+        if arguments.bundle:
+            say()
+            say("These facts are from a file: apply needs the clusters themselves.")
     files = values_files(plan)
     if arguments.write:
         _write(Path(arguments.write), msgspec.json.format(msgspec.json.encode(plan), indent=1), "plan")
