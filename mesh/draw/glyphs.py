@@ -8,7 +8,7 @@ from mesh.model.picture import Health
 
 
 class Glyphs(Struct, frozen=True):
-    """One set of signs; every field is one cell wide but ASCII ``ok`` and ``both``."""
+    """One set of signs; every field is one cell wide but ASCII ``ok``, ``both`` and ``differs``."""
 
     horizontal: str = "━"
     vertical: str = "┃"
@@ -43,6 +43,7 @@ class Glyphs(Struct, frozen=True):
     down: str = "✗"
     unknown: str = "?"
     absent: str = "◌"
+    differs: str = "≠"
 
     def sign(self, health: Health) -> str:
         """The sign of a health."""
@@ -62,5 +63,5 @@ ASCII: Final = Glyphs(
     left_down="+", left_up="+", bus="=", bus_vertical="#", box_top_left="+", box_top_right="+", box_bottom_left="+",
     box_bottom_right="+", box_horizontal="-", box_vertical="|", dashed=".", node="*", node_bad="o", left="<",
     right=">", left_open="<", right_open=">", here="@", undefined="-", both="<>", ellipsis="~",
-    ok="ok", degraded="!", down="x", unknown="?", absent="o",
+    ok="ok", degraded="!", down="x", unknown="?", absent="o", differs="!=",
 )  # fmt: skip

@@ -38,7 +38,7 @@ def _row(canvas: Canvas, service: ServiceLanes, y: int, lane: int) -> None:
     g = canvas.glyphs
     name = f"{service.namespace}/{service.name}"
     canvas.put(1, y, fit(name, _NAME - 1, g.ellipsis), "text")
-    canvas.put(1 + _NAME, y, fit(service.affinity, _AFFINITY, g.ellipsis), "text")
+    canvas.put(1 + _NAME, y, fit(service.affinity.replace("≠", g.differs), _AFFINITY, g.ellipsis), "text")
     defined = [index for index, entry in enumerate(service.lanes) if entry.ready is not None]
     for left, right in pairwise(defined):
         _connector(canvas, service.lanes[left], service.lanes[right], _x(left, lane) + 5, _x(right, lane) - 2, y)

@@ -15,6 +15,7 @@ from mesh.draw.glyphs import UNICODE, Glyphs
 from mesh.model.picture import ClusterBox, Health, Link, MeshPicture, Plane, worst
 
 MAX_NODES: Final = 5
+NARROWEST: Final = 60
 _FOLD_ABOVE: Final = 4
 STYLES: Final[Mapping[Health, str]] = {
     Health.NOT_JUDGED: "muted",
@@ -40,10 +41,10 @@ class _Place(Struct):
 
 
 def draw_map(picture: MeshPicture, width: int = 80, glyphs: Glyphs = UNICODE, *, show_all: bool = False) -> Drawing:
-    """The map in ``width`` columns (at least 60); above four clusters healthy links fold into one bus unless
+    """The map in ``width`` columns (at least ``NARROWEST``); above four clusters healthy links fold into one bus unless
     ``show_all``.
     """
-    width = max(width, 60)
+    width = max(width, NARROWEST)
     folded = len(picture.clusters) > _FOLD_ABOVE and not show_all
     drawn = [link for link in picture.links if not (folded and link.health is Health.OK)]
     box_width = min(32, max(25, width * 5 // 16))

@@ -93,7 +93,7 @@ async def _ask_until_right(
                 raise StepFailed(
                     f"{cluster} is not served by {told}",
                     f"The last answer was: {said}",
-                    "The mesh is connected; look at the path between the nodes: meshwright check --layer network",
+                    "The mesh is connected; look at the path between the nodes: meshwright check --layer 4",
                 )
             await bench.clock.sleep(1.0)
     bench.output(f"{cluster}: {REQUESTS} of {REQUESTS} answered by {told}")

@@ -7,6 +7,7 @@ import pytest
 
 from mesh.draw.glyphs import ASCII, UNICODE, Glyphs
 from mesh.draw.lanes import draw_lanes, in_words, use
+from mesh.draw.legend import legend
 from mesh.draw.map import draw_map, label
 from mesh.model.picture import ClusterBox, Health, Lane, Link, MeshPicture, NodeDot, Plane, ServiceLanes
 from mesh.topology import components, cut_off, missing_links
@@ -101,6 +102,25 @@ def test_no_row_is_wider_and_every_sick_link_can_be_selected(count: int, width: 
 def test_ascii_pictures_hold_ascii_only() -> None:
     assert draw_map(TRIANGLE, 80, ASCII).text().isascii()
     assert draw_lanes(TRIANGLE, 80, ASCII).text().isascii()
+
+
+@pytest.mark.parametrize("picture", [PAIR, TRIANGLE], ids=["pair", "triangle"])
+def test_the_legend_has_the_signs_of_the_picture_and_no_others(picture: MeshPicture) -> None:
+    # An arrow to the left is one to the right that points elsewhere.
+    turned = str.maketrans("◀◁", "▶▷")
+    drawn = set(f"{draw_map(picture).text()}{draw_lanes(picture).text()}".translate(turned)) - set("◌?")
+    told = set("".join(sign for sign, _ in legend(picture, UNICODE)).translate(turned)) - set("◌?")
+    signs = set("●○↺▶▷≠✓▲✗") | ({"–"} if picture.services else set())
+    assert told & signs == drawn & signs
+    assert ("not connected" in dict(legend(picture, UNICODE)).values()) == ("not connected" in draw_map(picture).text())
+    assert "".join(sign + meaning for sign, meaning in legend(picture, ASCII)).isascii()
+
+
+def test_clusters_that_disagree_are_marked_in_ascii_too() -> None:
+    mixed = lanes("cart", lane("eks", 2, "local", "eks"), lane("aks", 2, "remote", "eks"))
+    picture = MeshPicture(PAIR.clusters, (), (mixed,))
+    assert "local!=" in draw_lanes(picture, 80, ASCII).text() and "local≠" in draw_lanes(picture).text()
+    assert ("!=", "affinity differs between clusters") in legend(picture, ASCII)
 
 
 def test_a_direction_is_shown_only_from_one_way_evidence() -> None:

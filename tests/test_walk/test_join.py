@@ -162,4 +162,4 @@ def test_cilium_that_is_there_only_gets_what_is_missing(joins: dict[str, Join]) 
     assert authorities == {f"Secret kube-system/cilium-ca of {name}" for name in (TOKYO, EAST)}, "its CA is kept"
     assert f"release cilium of {OSAKA}: revision 1 → 2" in changed
     text = join.lab.call("graph", *join.lab.named).out
-    assert "not connected" not in text and text.count("✓") == 3 and f"#7  {trio.OSAKA_PODS}" in text
+    assert "not connected" not in text and text.count("━ ✓ ━") == 3 and f"#7  {trio.OSAKA_PODS}" in text

@@ -3,12 +3,14 @@
 import argparse
 import shutil
 import sys
+import textwrap
 
 from mesh.assess import picture as pictured
 from mesh.draw.glyphs import ASCII, UNICODE
 from mesh.draw.lanes import draw_lanes, in_words
-from mesh.draw.map import draw_map
-from mesh.errors import Exit
+from mesh.draw.legend import legend
+from mesh.draw.map import NARROWEST, draw_map
+from mesh.errors import Exit, UsageError
 from mesh.topology import components, missing_links
 from tui.cli.printing import say, say_json
 from tui.cli.session import opened
@@ -16,6 +18,9 @@ from tui.cli.session import opened
 
 async def run(arguments: argparse.Namespace) -> int:
     """Draw what is so now. Returns 0, for a picture judges nothing, or 3 when no cluster could be read."""
+    if 0 < arguments.width < NARROWEST or arguments.width < 0:
+        hint = f"Give --width {NARROWEST} or more, or -o json."
+        raise UsageError(f"--width {arguments.width} is too narrow for the map", hint=hint)
     async with opened(arguments) as session:
         store = await session.gather()
     picture = pictured(store, session.keys)
@@ -33,9 +38,27 @@ async def run(arguments: argparse.Namespace) -> int:
         say(draw_lanes(picture, width, glyphs).text())
         for service in picture.services:
             say(f" {service.namespace}/{service.name}")
-            for line in in_words(service):
-                say(f"   {line}")
+            for words in in_words(service):
+                for line in textwrap.wrap(words, width, initial_indent="   ", subsequent_indent="      "):
+                    say(line)
     if picture.services_unread:
+        told = f"The Services of {', '.join(picture.services_unread)} could not be read; there may be more global ones."
         say()
-        say(f" The Services of {', '.join(picture.services_unread)} could not be read; there may be more global ones.")
+        for line in textwrap.wrap(told, width, initial_indent=" ", subsequent_indent=" "):
+            say(line)
+    say()
+    for line in _legend(legend(picture, glyphs), width):
+        say(line)
     return code
+
+
+def _legend(entries: tuple[tuple[str, str], ...], width: int) -> list[str]:
+    """Signs and their meanings, as many in a line as fit."""
+    lines: list[str] = []
+    for sign, meaning in entries:
+        entry = f"{sign} {meaning}"
+        if lines and len(lines[-1]) + 3 + len(entry) <= width:
+            lines[-1] += f"   {entry}"
+        else:
+            lines.append(f" {entry}")
+    return lines
