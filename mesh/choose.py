@@ -17,6 +17,7 @@ from mesh.model.context import Provider
 from mesh.model.kubernetes import provider_of
 from mesh.releases import TESTED, parts, propose, supported_lines
 from mesh.subject import OfCluster
+from mesh.text import mesh_name
 
 NAME: Final = re.compile(r"(?=.{1,32}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _MESH_FIELDS: Final = ("version", "mtu", "exposure", "ca", "certificates", "image")
@@ -252,12 +253,6 @@ def _member(
         pods, sources["pods"] = (free_range(taken),), "default"
     told = edits.get(f"apiserver.{cluster}", "").strip()
     return ClusterGoal(cluster, name, identity[0], pods, running or version, api_server=told, sources=sources)
-
-
-def mesh_name(key: str) -> str:
-    """A valid ``cluster.name`` out of a cluster key (cilium-clustermesh R02)."""
-    name = re.sub(r"[^a-z0-9-]+", "-", key.lower()).strip("-")[:32].strip("-")
-    return "cluster" if name in ("", "default") else name
 
 
 def free_range(taken: Sequence[IPv4Network]) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+# Where the releases' charts are published.
+CHART_REPOSITORY: Final = "https://helm.cilium.io/"
 TESTED: Final[dict[str, tuple[int, int]]] = {
     "1.15.1": (26, 29),
     "1.15.19": (26, 29),

@@ -34,6 +34,12 @@ def clean(text: str, limit: int | None = None) -> str:
     return text
 
 
+def mesh_name(key: str) -> str:
+    """A valid ``cluster.name`` out of a cluster key (cilium-clustermesh R02)."""
+    name = re.sub(r"[^a-z0-9-]+", "-", key.lower()).strip("-")[:32].strip("-")
+    return "cluster" if name in ("", "default") else name
+
+
 V = TypeVar("V")
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from mesh.goal import ClusterGoal, Exposure, Goal
 from mesh.model.cilium import PeerEntry
 from mesh.model.context import Provider
+from mesh.model.network import internal_annotations
 from mesh.releases import at_least
 
 Values = dict[str, Any]
-_PREFIX = "service.beta.kubernetes.io/"
 _PORTS = {"vxlan": 8472, "geneve": 6081}
 
 
@@ -78,27 +78,6 @@ def _renewal(goal: Goal) -> Values:
     if goal.certificates == "helm":
         return {"enabled": True, "method": "helm"}
     return {"enabled": True, "method": "cronJob", "schedule": "0 0 1 */4 *"}
-
-
-def internal_annotations(provider: Provider) -> dict[str, str]:
-    """Annotations that make the load balancer private whichever controller serves it (cilium-clustermesh §3.2).
-
-    The two AWS annotations belong to two controllers; setting both is safe for either.
-    """
-    if provider is Provider.EKS:
-        return {
-            _PREFIX + "aws-load-balancer-type": "nlb",
-            _PREFIX + "aws-load-balancer-scheme": "internal",
-            _PREFIX + "aws-load-balancer-internal": "true",
-        }
-    if provider is Provider.AKS:
-        return {_PREFIX + "azure-load-balancer-internal": "true"}
-    if provider is Provider.GKE:
-        return {
-            "networking.gke.io/load-balancer-type": "Internal",
-            "networking.gke.io/internal-load-balancer-allow-global-access": "true",
-        }
-    return {}
 
 
 def connect_values(version: str, peers: Sequence[PeerEntry], port: Mapping[str, int]) -> Values:

@@ -12,6 +12,7 @@ from mesh.finding import Command, EvidenceRef, Missing
 from mesh.model.cilium import CiliumSettings
 from mesh.model.context import ContextRef
 from mesh.model.network import CloudIdentity
+from mesh.releases import CHART_REPOSITORY
 from mesh.subject import MESH, OfCluster, Subject
 from mesh.text import one_line
 
@@ -147,8 +148,33 @@ class View:
     def kubectl(self, cluster: str, *words: str) -> Command:
         """A kubectl command against this cluster, as a person would type it."""
         ref = self.context(cluster)
-        file = ("--kubeconfig", ref.file) if ref.file and ref.key != ref.context and ref.key.endswith(")") else ()
-        return Command(("kubectl", *file, "--context", ref.context, *words), cluster)
+        return Command(("kubectl", *_file(ref), "--context", ref.context, *words), cluster)
+
+    def helm(self, cluster: str, *words: str) -> Command:
+        """A helm command against this cluster, as a person would type it."""
+        ref = self.context(cluster)
+        return Command(("helm", *_file(ref), "--kube-context", ref.context, *words), cluster)
+
+    def helm_upgrade(self, cluster: str, *words: str, version: str = "") -> tuple[Command, ...]:
+        """The command that changes values of Cilium's release and nothing else: the chart stays the one in force.
+
+        None where there is no release to change, or the chart in force is not known: helm would take the newest.
+        """
+        subject = OfCluster(cluster)
+        release = self._reading.entry(catalogue.HELM, subject).fact
+        running = self._reading.entry(catalogue.CILIUM_VERSION, subject).fact
+        name, namespace, chart = "cilium", "kube-system", version
+        if isinstance(release, Known):
+            if release.value is None:
+                return ()
+            name, namespace = release.value.name, release.value.namespace
+            chart = chart or release.value.chart_version
+        chart = chart or (running.value or "" if isinstance(running, Known) else "")
+        if not chart:
+            return ()
+        source = ("cilium", "--repo", CHART_REPOSITORY, "--version", chart)
+        place = ("-n", namespace, "upgrade", name, *source, "--reset-then-reuse-values")
+        return (self.helm(cluster, *place, *words),)
 
     def cloud(self, cluster: str) -> CloudIdentity | None:
         """Where the cluster is in its cloud, for commands; as with ``context``, no evidence."""
@@ -268,6 +294,11 @@ def attempt(thunk: Callable[[], V], missing: list[Missing]) -> V | None:
     except NeedFact as need:
         missing += need.missing
         return None
+
+
+def _file(ref: ContextRef) -> tuple[str, ...]:
+    """The flag that names the context's file, needed where its name stands in several."""
+    return ("--kubeconfig", ref.file) if ref.file and ref.key != ref.context and ref.key.endswith(")") else ()
 
 
 def _missing(name: FactName[Any], subject: Subject, fact: Unknown) -> Missing:

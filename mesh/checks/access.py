@@ -105,7 +105,10 @@ def _two_clusters(view: View, subject: Subject) -> Verdict:
     right = view.fact(fact.CLUSTER_UID, OfCluster(subject.target))
     args: dict[str, object] = {"first": subject.source, "second": subject.target}
     if not left or not right:
-        return Verdict(State.UNKNOWN, args, "no-uid")
+        words = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+        commands = tuple(view.kubectl(cluster, *words) for cluster in subject.clusters())
+        look = Fix("look", "ask both for the UID of their kube-system namespace", commands, Risk.NONE)
+        return Verdict(State.UNKNOWN, args, "no-uid", fixes=(look,))
     if left != right:
         return Verdict(_PASS, args | {"uid": left, "other": right})
     remove = Fix("one-of-two", f"choose {subject.source} or {subject.target}, not both", risk=Risk.NONE)

@@ -6,7 +6,7 @@ from typing import Final
 from mesh import catalogue as fact
 from mesh.addresses import Ranges, free_block, meeting, overlap, relation, union
 from mesh.facts import Known
-from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
+from mesh.finding import Check, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.reach.footprint import Footprint, beyond, footprint, nodes, pods, services, takes_subnets
 from mesh.subject import OfCluster, OfPair, Subject, pair
 from mesh.view import NeedFact, View, in_force, settings_of, without_cilium
@@ -66,11 +66,9 @@ def _other_pool(view: View, cluster: str) -> Fix:
     block = free_block(taken) or "CIDR"
     if not in_force(view, cluster):
         return Fix("choose-pool", f"choose {block} for the pods of {cluster} among the plan's choices", risk=Risk.NONE)
-    words = ("helm", "--kube-context", view.context(cluster).context, "-n", "kube-system", "upgrade", "cilium")
-    value = f"ipam.operator.clusterPoolIPv4PodCIDRList={{{block}}}"
-    command = Command((*words, "cilium/cilium", "--reset-then-reuse-values", "--set", value), cluster)
+    commands = view.helm_upgrade(cluster, "--set", f"ipam.operator.clusterPoolIPv4PodCIDRList={{{block}}}")
     text = f"reinstall {cluster} with pool {block}: a range in use cannot be changed live"
-    return Fix("other-pool", text, (command,), Risk.DISRUPTIVE)
+    return Fix("other-pool", text, commands, Risk.DISRUPTIVE)
 
 
 def _every(view: View, cluster: str) -> Ranges:
@@ -138,10 +136,12 @@ def _nodes_apart(view: View, subject: Subject) -> Verdict:
     _need(left, right)
     found = None if shared else _clash(left, a, right, b)
     if found:
-        return Verdict(State.WARN, found.args)
+        return Verdict(State.WARN, found.args, fixes=(_readdress(a, b),))
     args: dict[str, object] = {"left": a, "right": b}
     if not ours.ranges or not theirs.ranges:
-        return Verdict(State.UNKNOWN, args, "no-address")
+        looks = tuple(view.kubectl(cluster, "get", "nodes", "-o", "wide") for cluster in (a, b))
+        fix = Fix("look", "look at the nodes: each needs an InternalIP", looks, Risk.NONE)
+        return Verdict(State.UNKNOWN, args, "no-address", fixes=(fix,))
     args |= {"left_nodes": len(view.of(fact.NODES, a)), "right_nodes": len(view.of(fact.NODES, b))}
     return Verdict(State.PASS, args, notes=_networks(view, subject.clusters()))
 

@@ -6,6 +6,8 @@ from mesh import catalogue as fact
 from mesh.addresses import is_private
 from mesh.finding import Check, Command, Fix, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
+from mesh.model.context import Provider
+from mesh.model.network import internal_annotations
 from mesh.subject import OfPair, Subject
 from mesh.view import View, settings_of, without_cilium
 
@@ -85,10 +87,9 @@ def _addressed(view: View, subject: Subject) -> Verdict:
 
 
 def _expose(view: View, cluster: str) -> Fix:
-    words = ("helm", "--kube-context", view.context(cluster).context, "-n", "kube-system", "upgrade", "cilium")
-    value = "clustermesh.apiserver.service.type=LoadBalancer"
-    command = Command((*words, "cilium/cilium", "--reset-then-reuse-values", "--set", value), cluster)
-    return Fix("expose", "expose the mesh API by an internal load balancer", (command,), Risk.LOW)
+    words = ("--set", "clustermesh.apiserver.service.type=LoadBalancer", *_annotations(view, cluster))
+    text = "expose the mesh API by an internal load balancer"
+    return Fix("expose", text, view.helm_upgrade(cluster, *words), Risk.LOW)
 
 
 def _not_balanced(view: View, subject: Subject) -> str:
@@ -109,7 +110,9 @@ def _internal(view: View, subject: Subject) -> Verdict:
         if public:
             return Verdict(State.FAIL, {"addresses": public}, "address", fixes=(_make_private(view, cluster),))
         if not server.ingress_ips:
-            return Verdict(State.UNKNOWN, {"hosts": server.ingress_hostnames}, "host")
+            return Verdict(
+                State.UNKNOWN, {"hosts": server.ingress_hostnames}, "host", fixes=(_ask_cloud(view, cluster),)
+            )
         return Verdict(State.PASS, {"addresses": server.ingress_ips}, "address")
     args: dict[str, object] = {"balancer": balancer.id, "addresses": balancer.addresses}
     public = tuple(address for address in balancer.addresses if not is_private(address))
@@ -117,25 +120,41 @@ def _internal(view: View, subject: Subject) -> Verdict:
         note = view.note(fact.LOAD_BALANCER, cluster, f"{balancer.id}: scheme as the cloud tells it is public", "FAIL")
         return Verdict(State.FAIL, args, notes=(note,), fixes=(_make_private(view, cluster),))
     if balancer.internal is None:
-        return Verdict(State.UNKNOWN, {"balancer": balancer.id}, "untold")
+        return Verdict(State.UNKNOWN, {"balancer": balancer.id}, "untold", fixes=(_ask_cloud(view, cluster),))
     return Verdict(State.PASS, args)
 
 
-def _make_private(view: View, cluster: str) -> Fix:
-    """The annotations of both AWS controllers, or Azure's: a scheme cannot be changed, so it is made anew."""
-    prefix = "service.beta.kubernetes.io/"
+def _ask_cloud(view: View, cluster: str) -> Fix:
+    """The cloud's own word on the load balancers of the cluster's place."""
     cloud = view.cloud(cluster)
-    names = {
-        "EKS": ("aws-load-balancer-internal=true", "aws-load-balancer-scheme=internal"),
-        "AKS": ("azure-load-balancer-internal=true",),
-    }.get(cloud.provider.value if cloud else "", ())
-    key = "clustermesh.apiserver.service.annotations." + prefix.replace(".", "\\.")
-    sets = tuple(word for name in names for word in ("--set-string", key + name))
+    words: tuple[str, ...] = ()
+    if cloud and cloud.provider is Provider.EKS:
+        words = ("aws", "elbv2", "describe-load-balancers", "--region", cloud.region)
+    if cloud and cloud.provider is Provider.AKS:
+        words = ("az", "network", "lb", "list", "-g", cloud.node_resource_group, "--subscription", cloud.account)
+    look = view.kubectl(cluster, "-n", "kube-system", "describe", "service", _NAME)
+    commands = (look, Command(words, cluster)) if words else (look,)
+    return Fix(
+        "ask-cloud", "look at the Service, and ask its cloud for the load balancer's scheme", commands, Risk.NONE
+    )
+
+
+def _make_private(view: View, cluster: str) -> Fix:
+    """A scheme cannot be changed, so the Service is made anew."""
+    sets = _annotations(view, cluster)
     delete = view.kubectl(cluster, "-n", "kube-system", "delete", "service", _NAME)
-    words = ("helm", "--kube-context", view.context(cluster).context, "-n", "kube-system", "upgrade", "cilium")
-    upgrade = Command((*words, "cilium/cilium", "--reset-then-reuse-values", *sets), cluster)
     text = "delete the Service and make it again with the annotations of an internal load balancer; then connect again"
-    return Fix("internal-lb", text, (delete, upgrade) if names else (delete,), Risk.DISRUPTIVE)
+    upgrade = view.helm_upgrade(cluster, *sets) if sets else ()
+    return Fix("internal-lb", text, (delete, *upgrade), Risk.DISRUPTIVE)
+
+
+def _annotations(view: View, cluster: str) -> tuple[str, ...]:
+    """Flags for the values that make the load balancer internal; none where it is not known whose it is."""
+    cloud = view.cloud(cluster)
+    values = internal_annotations(cloud.provider) if cloud else {}
+    pairs = ((name.replace(".", "\\."), value) for name, value in values.items())
+    key = "clustermesh.apiserver.service.annotations."
+    return tuple(word for name, value in pairs for word in ("--set-string", f"{key}{name}={value}"))
 
 
 def _no_node_ports(view: View, subject: Subject) -> str:
@@ -167,11 +186,8 @@ def _ports_apart(view: View, subject: Subject) -> Verdict:
 
 def _other_port(view: View, cluster: str, taken: int) -> Fix:
     port = taken + 1 if taken < 32767 else taken - 1
-    words = ("helm", "--kube-context", view.context(cluster).context, "-n", "kube-system", "upgrade", "cilium")
-    value = f"clustermesh.apiserver.service.nodePort={port}"
-    command = Command((*words, "cilium/cilium", "--reset-then-reuse-values", "--set", value), cluster)
-    text = f"give {cluster} node port {port} and connect again"
-    return Fix("other-node-port", text, (command,), Risk.LOW)
+    commands = view.helm_upgrade(cluster, "--set", f"clustermesh.apiserver.service.nodePort={port}")
+    return Fix("other-node-port", f"give {cluster} node port {port} and connect again", commands, Risk.LOW)
 
 
 CHECKS: Final = (

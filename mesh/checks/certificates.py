@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mesh import catalogue as fact
-from mesh.finding import Check, EvidenceRef, Fix, Risk, Scope, Severity, State, Verdict
+from mesh.finding import Check, Command, EvidenceRef, Fix, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import Certificate, LeafCertificate, MeshCertificates
 from mesh.subject import OfPair, Subject
 from mesh.view import View, in_force, without_cilium
@@ -13,6 +13,9 @@ _DAY: Final = 86400.0
 _SOON: Final = 30 * _DAY
 # What peers see or use of a cluster: its server, and its clients in other clusters.
 _ABROAD: Final = ("server", "remote")
+_PLACE: Final = ("-n", "kube-system")
+_PEM: Final = 'go-template={{index .data "ca.crt" | base64decode}}'
+_DATA: Final = r'jsonpath={"{\"data\":"}{.data}{"}"}'
 _INPUTS: Final = (fact.SETTINGS.name, fact.CERTIFICATES.name)
 
 
@@ -48,11 +51,13 @@ def _trust(view: View, subject: Subject) -> Verdict:
         if trouble is not None:
             variant, named = trouble
             named |= {"owner": server, "other": client}
-            return Verdict(State.FAIL, named, variant, notes, _share_ca(view, a, b))
+            # A leaf of another key than the CA in force is issued again; no CA has to change for it.
+            leaf = _renew(view, server, certificates[server]) if variant else ()
+            return Verdict(State.FAIL, named, variant, notes, leaf or _share_ca(view, certificates))
     broken = [(cluster, name) for cluster in (a, b) for name in certificates[cluster].problems]
     if broken:
         named = {"cluster": broken[0][0], "secrets": tuple(name for _, name in broken)}
-        return Verdict(State.UNKNOWN, named, "unreadable", notes)
+        return Verdict(State.UNKNOWN, named, "unreadable", notes, (_look(view, *broken[0]),))
     ours, theirs = certificates[a].ca, certificates[b].ca
     if ours and theirs and ours.spki_sha256 != theirs.spki_sha256:
         return Verdict(State.PASS, args, "bundle", notes)
@@ -80,21 +85,30 @@ def _note(view: View, cluster: str, certificates: MeshCertificates) -> EvidenceR
     return view.note(fact.CERTIFICATES, cluster, f"{cluster}: own CA {own}, trusts {trusted} ({source})")
 
 
-def _share_ca(view: View, a: str, b: str) -> tuple[Fix, ...]:
-    get = tuple(view.kubectl(c, "-n", "kube-system", "get", "secret", "cilium-ca", "-o", "yaml") for c in (a, b))
-    restart = tuple(
-        view.kubectl(
-            c, "-n", "kube-system", "rollout", "restart", "deployment/clustermesh-apiserver", "daemonset/cilium"
-        )
-        for c in (a, b)
-    )
-    one = Fix(
-        "one-ca", "put one CA into both, issue the leaves again, restart mesh API and agents", restart, Risk.DISRUPTIVE
-    )
+def _share_ca(view: View, certificates: dict[str, MeshCertificates]) -> tuple[Fix, ...]:
+    """Trust both CAs, which moves no key; or give the second cluster the first one's."""
+    a, b = certificates
+    show = tuple(view.kubectl(c, *_PLACE, "get", "secret", "cilium-ca", "-o", _PEM) for c in (a, b))
+    values = ("--set", "tls.caBundle.enabled=true", "--set-file", "tls.caBundle.content=cas.pem")
+    change = tuple(command for c in (a, b) for command in view.helm_upgrade(c, *values))
+    restart = tuple(_restart(view, c) for c in (a, b))
     both = Fix(
-        "trust-both", "trust both CAs: tls.caBundle with both certificates in both clusters", get, Risk.DISRUPTIVE
+        "trust-both",
+        "trust both CAs: write the two certificates that are printed into cas.pem, which both get as tls.caBundle",
+        (*show, *change, *restart),
+        Risk.DISRUPTIVE,
     )
-    return one, both
+    if certificates[a].ca is None:
+        return (both,)
+    copy = view.kubectl(a, *_PLACE, "get", "secret", "cilium-ca", "-o", _DATA)
+    put = ("patch", "secret", "cilium-ca", "--type", "merge", "--patch-file", "ca.json")
+    one = Fix(
+        "one-ca",
+        f"give {b} the CA of {a}: save what is printed as ca.json, it holds the key; delete it afterwards",
+        (copy, view.kubectl(b, *_PLACE, *put), *_issue(view, b, certificates[b]), _restart(view, b)),
+        Risk.DISRUPTIVE,
+    )
+    return both, one
 
 
 def _no_certificates(view: View, subject: Subject) -> str:
@@ -131,7 +145,8 @@ def _valid(view: View, subject: Subject) -> Verdict:
         named = {"names": tuple(name for name, _ in early), "day": _day(early[0][1].not_before)}
         return Verdict(State.FAIL, named, "early", notes, _renew(view, cluster, certificates))
     if certificates.problems:
-        return Verdict(State.UNKNOWN, {"secrets": certificates.problems}, "unreadable", notes)
+        look = _look(view, cluster, certificates.problems[0])
+        return Verdict(State.UNKNOWN, {"secrets": certificates.problems}, "unreadable", notes, (look,))
     soonest = min(dated, key=lambda item: (item[1].not_after, item[0]))
     args: dict[str, object] = {"name": soonest[0], "day": _day(soonest[1].not_after)}
     if soonest[1].not_after - now < _SOON:
@@ -140,7 +155,10 @@ def _valid(view: View, subject: Subject) -> Verdict:
     if certificates.renewal_failed:
         return Verdict(State.WARN, {"day": args["day"]}, "renewal", notes, _renew(view, cluster, certificates))
     if certificates.method == "cronJob" and not certificates.renewal_schedule:
-        return Verdict(State.WARN, {"day": args["day"]}, "no-schedule", notes)
+        schedule = "clustermesh.apiserver.tls.auto.schedule=0 0 1 */4 *"
+        commands = view.helm_upgrade(cluster, "--set", schedule)
+        fix = Fix("schedule", "let a CronJob renew them every four months", commands, Risk.LOW)
+        return Verdict(State.WARN, {"day": args["day"]}, "no-schedule", notes, (fix,))
     return Verdict(State.PASS, args, notes=notes)
 
 
@@ -153,20 +171,30 @@ def _day(moment: float) -> str:
 
 def _renew(view: View, cluster: str, certificates: MeshCertificates) -> tuple[Fix, ...]:
     """Issue again, then let the processes read: by the CronJob where there is one, else by an upgrade."""
-    place = ("-n", "kube-system")
-    restart = view.kubectl(
-        cluster, *place, "rollout", "restart", "deployment/clustermesh-apiserver", "daemonset/cilium"
-    )
+    commands = (*_issue(view, cluster, certificates), _restart(view, cluster))
+    return (Fix("renew", "issue the certificates again, then restart what reads them", commands, Risk.DISRUPTIVE),)
+
+
+def _issue(view: View, cluster: str, certificates: MeshCertificates) -> tuple[Command, ...]:
+    """How the leaves are issued again: the way they were made."""
+    if certificates.method == "certmanager":
+        names = sorted(leaf.secret for leaf in certificates.leaves)
+        return (view.kubectl(cluster, *_PLACE, "delete", "secret", *names),)
     if certificates.method == "cronJob" or certificates.renewal_schedule:
         job = ("create", "job", "renew-mesh-certificates", "--from=cronjob/clustermesh-apiserver-generate-certs")
-        return (
-            Fix(
-                "renew", "issue the certificates again", (view.kubectl(cluster, *place, *job), restart), Risk.DISRUPTIVE
-            ),
-        )
-    look = view.kubectl(cluster, *place, "get", "secrets", "-l", "k8s-app=clustermesh-apiserver")
-    text = "issue the certificates again by a Helm upgrade with the release's own values, then restart"
-    return (Fix("renew", text, (look, restart), Risk.DISRUPTIVE),)
+        return (view.kubectl(cluster, *_PLACE, *job),)
+    return view.helm_upgrade(cluster)
+
+
+def _look(view: View, cluster: str, name: str) -> Fix:
+    """Sizes and age only: the Secret holds a key."""
+    kind = "configmap" if name == "cilium-root-ca.crt" else "secret"
+    command = view.kubectl(cluster, *_PLACE, "describe", kind, name)
+    return Fix("look", f"look at {name}: tls.crt and ca.crt must be PEM certificates", (command,), Risk.NONE)
+
+
+def _restart(view: View, cluster: str) -> Command:
+    return view.kubectl(cluster, *_PLACE, "rollout", "restart", "deployment/clustermesh-apiserver", "daemonset/cilium")
 
 
 CHECKS: Final = (

@@ -4,20 +4,22 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mesh import catalogue as fact
-from mesh.addresses import ranges, sample
+from mesh.addresses import cidrs, ranges, sample, union
 from mesh.facts import Known
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
+from mesh.model.context import Provider
 from mesh.model.kubernetes import Node
 from mesh.model.network import Firewall, LoadBalancer
 from mesh.reach.openings import far_ranges, open_fix, wider_fix
-from mesh.reach.path import Closed, Far, Guard, SideVerdict, far_at, far_of, judge_side, open_to
+from mesh.reach.path import Closed, Far, Guard, SideVerdict, Unsure, far_at, far_of, judge_side, open_to
 from mesh.reach.rules import ECHO, IN, OUT, Flow
 from mesh.subject import OfCluster, OfPair, Subject
 from mesh.text import plural
-from mesh.view import NeedFact, View, attempt, in_force, settings_of, without_cilium
+from mesh.view import NeedFact, View, any_of, attempt, in_force, settings_of, without_cilium
 
 HEALTH: Final = Flow("tcp", 4240)
 _RULES: Final = (fact.SETTINGS.name, fact.FIREWALL.name, fact.NODES.name, fact.CLOUD_NETWORK.name)
@@ -49,15 +51,17 @@ def _not_judged(view: View, subject: Subject) -> str:
     reason = without_cilium(view, source, target)
     if reason:
         return reason
-    firewalls = [view.known(fact.FIREWALL, OfCluster(cluster)) for cluster in (source, target)]
-    if not any(isinstance(got, Known) and got.value is not None for got in firewalls):
-        view.every(fact.FIREWALL, (source, target))
+    if not any_of(partial(_has_rules, view, cluster) for cluster in (source, target)):
         return "neither cluster is in a cloud whose rules are read"
     for cluster in (source, target):
         nodes = view.known(fact.NODES, OfCluster(cluster))
         if isinstance(nodes, Known) and not nodes.value:
             return f"{cluster} has no nodes"
     return ""
+
+
+def _has_rules(view: View, cluster: str) -> bool:
+    return view.of(fact.FIREWALL, cluster) is not None
 
 
 def _no_tunnel(view: View, subject: Subject) -> str:
@@ -137,13 +141,29 @@ def _verdict(view: View, subject: Subject, sides: Sides, flows: tuple[Flow, ...]
     unsure = [item for verdict in sides.verdicts for item in verdict.unsure]
     if unsure:
         named: dict[str, object] = {"why": unsure[0].why, "cluster": unsure[0].cluster, "flows": words}
-        return Verdict(State.UNKNOWN, named, "unsure", notes)
-    later = [verdict for verdict in sides.verdicts if verdict.later]
+        return Verdict(State.UNKNOWN, named, "unsure", notes, _look(view, unsure[0]))
+    later = [item for verdict in sides.verdicts for item in verdict.later]
     if later:
-        subnets = tuple(dict.fromkeys(cidr for verdict in later for cidr in verdict.later))
+        subnets = cidrs(union(*(ranges(item.far) for item in later)))[:8]
         named = {"cluster": later[0].cluster, "flows": words, "subnets": subnets}
-        return Verdict(State.WARN, named, notes=notes)
+        # What is open today is no step of a plan.
+        fixes = tuple(replace(fix, in_plan=False) for fix in _fixes(view, subject, later, purpose))
+        return Verdict(State.WARN, named, notes=notes, fixes=fixes)
     return Verdict(State.PASS, args, notes=notes)
+
+
+def _look(view: View, unsure: Unsure) -> tuple[Fix, ...]:
+    """The rules of the group that leaves the verdict open, as its cloud lists them."""
+    cloud = view.cloud(unsure.cluster)
+    if cloud is None or not unsure.group:
+        return ()
+    filters = ("--filters", f"Name=group-id,Values={unsure.group}")
+    words: tuple[str, ...] = ("aws", "ec2", "describe-security-group-rules", "--region", cloud.region, *filters)
+    if cloud.provider is Provider.AKS:
+        group = cloud.node_resource_group
+        words = ("az", "network", "nsg", "rule", "list", "-g", group, "--nsg-name", unsure.group, "--include-default")
+    command = Command(words, unsure.cluster)
+    return (Fix("look", f"look at the rules of {unsure.group} themselves", (command,), Risk.NONE),)
 
 
 def _closed(view: View, subject: Subject, sides: Sides, notes: tuple[EvidenceRef, ...], purpose: str) -> Verdict:

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Final
 
 from mesh import catalogue as fact
-from mesh.finding import Check, Command, Fix, Missing, Risk, Scope, Severity, State, Verdict
+from mesh.finding import Check, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import CiliumSettings
 from mesh.subject import OfPair, Subject
+from mesh.text import mesh_name
 from mesh.view import NeedFact, View, attempt, settings_of, without_cilium
 
 _NAME: Final = re.compile(r"([a-z0-9][-a-z0-9]*)?[a-z0-9]")
@@ -25,26 +26,44 @@ def _set(view: View, cluster: str, text: str, *pairs: str, risk: Risk = Risk.DIS
     """A change of Helm values; in a cluster that is only planned the plan's choices are edited instead."""
     if view.planned(fact.SETTINGS, cluster):
         return Fix("edit-choice", f"{text}: edit the plan's choices", risk=Risk.NONE)
-    words = ("helm", "--kube-context", view.context(cluster).context, "-n", "kube-system", "upgrade", "cilium")
     sets = tuple(word for pair in pairs for word in ("--set", pair))
-    command = Command((*words, "cilium/cilium", "--reset-then-reuse-values", *sets), cluster)
-    return Fix("helm-values", text, (command,), risk)
+    return Fix("helm-values", text, view.helm_upgrade(cluster, *sets), risk)
+
+
+def _identity(cluster: str, members: dict[str, CiliumSettings]) -> tuple[str, str]:
+    """Values that give a cluster a name and an id no known member has; what is good of its own stays."""
+    own = members[cluster]
+    others = [settings for key, settings in members.items() if key != cluster]
+    names, ids = {one.cluster_name for one in others}, {one.cluster_id for one in others}
+    number, name = own.cluster_id, own.cluster_name
+    if not 1 <= number <= own.max_connected_clusters or number in ids:
+        number = next(free for free in range(1, len(ids) + 2) if free not in ids)
+    if not _good_name(name) or name in names:
+        wanted = mesh_name(cluster)
+        numbered = (f"{wanted[: _LONGEST - 4]}-{n}" for n in range(2, len(names) + 3))
+        name = next(free for free in (wanted, *numbered) if free not in names)
+    return f"cluster.name={name}", f"cluster.id={number}"
+
+
+def _good_name(name: str) -> bool:
+    return name != "default" and len(name) <= _LONGEST and bool(_NAME.fullmatch(name))
 
 
 def _name(view: View, subject: Subject) -> Verdict:
     (cluster,) = subject.clusters()
     name = settings_of(view, cluster).cluster_name
     args: dict[str, object] = {"name": name}
-    fix = _set(
-        view, cluster, f"give {cluster} a name of its own, together with its id", "cluster.name=NAME", "cluster.id=ID"
-    )
+    if _good_name(name):
+        return Verdict(State.PASS, args)
+    # The other members only help to choose a name: whether this one is valid does not rest on them.
+    members = _known_settings(view.aside(), [])
+    text = f"give {cluster} a name of its own, together with its id"
+    fix = _set(view, cluster, text, *_identity(cluster, members))
     if name in ("", "default"):
         return Verdict(State.FAIL, args, "default", fixes=(fix,))
     if len(name) > _LONGEST:
         return Verdict(State.FAIL, args | {"length": len(name)}, "long", fixes=(fix,))
-    if not _NAME.fullmatch(name):
-        return Verdict(State.FAIL, args, "form", fixes=(fix,))
-    return Verdict(State.PASS, args)
+    return Verdict(State.FAIL, args, "form", fixes=(fix,))
 
 
 def _known_settings(view: View, missing: list[Missing]) -> dict[str, CiliumSettings]:
@@ -58,11 +77,10 @@ def _unique(view: View, subject: Subject) -> Verdict:
     members = _known_settings(view, missing)
     problem = _id_problem(members)
     if problem is not None:
-        state, args, variant = problem
-        clusters = args["clusters"]
-        last = clusters[-1] if isinstance(clusters, tuple) else ""
-        fix = _set(view, last, f"give {last} an id and name of its own", "cluster.id=ID", "cluster.name=NAME")
-        return Verdict(state, args, variant, fixes=(fix,))
+        clusters, args, variant = problem
+        last = clusters[-1]
+        fix = _set(view, last, f"give {last} an id and name of its own", *_identity(last, members))
+        return Verdict(State.FAIL, args | {"clusters": clusters}, variant, fixes=(fix,))
     if missing:
         raise NeedFact(tuple(missing))
     if not members:
@@ -71,20 +89,21 @@ def _unique(view: View, subject: Subject) -> Verdict:
     return Verdict(State.PASS, {"ids": ids, "clusters": tuple(members)})
 
 
-def _id_problem(members: dict[str, CiliumSettings]) -> tuple[State, dict[str, object], str] | None:
+def _id_problem(members: dict[str, CiliumSettings]) -> tuple[tuple[str, ...], dict[str, object], str] | None:
+    """The clusters whose identity cannot be, what else there is to say of it, and which text says it."""
     unset = tuple(cluster for cluster, settings in members.items() if settings.cluster_id == 0)
     if unset:
-        return State.FAIL, {"clusters": unset}, "unset"
+        return unset, {}, "unset"
     for cluster, settings in members.items():
         if not 1 <= settings.cluster_id <= settings.max_connected_clusters:
             most = settings.max_connected_clusters
-            return State.FAIL, {"clusters": (cluster,), "id": settings.cluster_id, "most": most}, "range"
+            return (cluster,), {"id": settings.cluster_id, "most": most}, "range"
     by_id = _shared(members, lambda settings: settings.cluster_id)
     if by_id:
-        return State.FAIL, {"clusters": by_id, "id": members[by_id[0]].cluster_id}, "same-id"
+        return by_id, {"id": members[by_id[0]].cluster_id}, "same-id"
     by_name = _shared(members, lambda settings: settings.cluster_name)
     if by_name:
-        return State.FAIL, {"clusters": by_name, "name": members[by_name[0]].cluster_name}, "same-name"
+        return by_name, {"name": members[by_name[0]].cluster_name}, "same-name"
     return None
 
 

@@ -56,7 +56,9 @@ def _present(view: View, subject: Subject) -> Verdict:
         )
         return Verdict(State.FAIL, {}, "operator", fixes=(see,))
     if agents.updated < agents.desired or agents.observed_generation < agents.generation:
-        return Verdict(State.WARN, {"updated": agents.updated, "desired": agents.desired})
+        follow = view.kubectl(cluster, "-n", agents.namespace, "rollout", "status", "daemonset", agents.name)
+        fix = Fix("follow", "wait for the roll-out to end", (follow,), Risk.NONE)
+        return Verdict(State.WARN, {"updated": agents.updated, "desired": agents.desired}, fixes=(fix,))
     return Verdict(State.PASS, args | {"version": version})
 
 
@@ -105,7 +107,11 @@ def _skew(view: View, subject: Subject) -> Verdict:
     if len(found) < 2:
         return Verdict(State.NOT_APPLICABLE, {"reason": "fewer than two clusters run Cilium or shall"})
     if strange := [cluster for cluster, minor in minors.items() if not minor[0]]:
-        return Verdict(State.UNKNOWN, {"version": found[strange[0]], "clusters": tuple(strange)}, "strange")
+        words = ("-n", "kube-system", "get", "daemonset", "cilium", "-o", "wide")
+        looks = tuple(view.kubectl(cluster, *words) for cluster in strange)
+        fix = Fix("image", "run agents of a release: its image tells the version", looks, Risk.NONE)
+        named: dict[str, object] = {"version": found[strange[0]], "clusters": tuple(strange)}
+        return Verdict(State.UNKNOWN, named, "strange", fixes=(fix,))
     if len(read) > 1:
         return Verdict(State.INFO, args)
     return Verdict(State.PASS, {"versions": tuple(sorted(set(found.values()))), "clusters": tuple(found)})
@@ -116,11 +122,11 @@ def _distance(old: tuple[int, ...], new: tuple[int, ...]) -> int:
 
 
 def _upgrade(view: View, cluster: str, version: str) -> Fix:
-    line = ".".join(str(part) for part in parts(version)[:2])
-    ref = view.context(cluster)
-    words = ("helm", "--kube-context", ref.context, "-n", "kube-system", "upgrade", "cilium", "cilium/cilium")
-    command = Command((*words, "--version", version, "--reset-then-reuse-values"), cluster)
-    return Fix("upgrade", f"upgrade {cluster} towards {line}, one minor at a time", (command,), Risk.DISRUPTIVE)
+    old, new = (parts(text)[:2] for text in (view.of(fact.CILIUM_VERSION, cluster) or "", version))
+    between = [f"{new[0]}.{minor}.x" for minor in range(old[1] + 1, new[1])] if old[0] == new[0] else []
+    steps = [view.helm_upgrade(cluster, version=step) for step in (*between, version)]
+    text = f"upgrade {cluster} towards {new[0]}.{new[1]}, one minor at a time"
+    return Fix("upgrade", text, tuple(command for step in steps for command in step), Risk.DISRUPTIVE)
 
 
 def _managed(view: View, subject: Subject) -> Verdict:
@@ -151,8 +157,7 @@ def _owned(view: View, subject: Subject) -> Verdict:
     if owner.kind in _BY_OTHERS:
         return Verdict(State.INFO, args)
     if owner.kind is OwnerKind.UNOWNED:
-        ref = view.context(cluster)
-        look = Command(("helm", "--kube-context", ref.context, "list", "-A", "--all"), cluster)
+        look = view.helm(cluster, "list", "-A", "--all")
         adopt = Fix(
             "adopt", "install again as a Helm release, or name the release it belongs to", (look,), Risk.DISRUPTIVE
         )
@@ -168,18 +173,16 @@ def _release(view: View, subject: Subject) -> Verdict:
     args: dict[str, object] = {"release": release.name, "revision": release.revision, "status": release.status}
     if release.status == "deployed":
         return Verdict(State.PASS, args)
-    ref = view.context(cluster)
-    base = ("helm", "--kube-context", ref.context, "-n", release.namespace)
     words: tuple[str, ...]
     if release.deployed_revision:
-        words = (*base, "rollback", release.name, str(release.deployed_revision))
+        words = ("rollback", release.name, str(release.deployed_revision))
         text = f"roll back to revision {release.deployed_revision}, which is deployed"
     else:
-        words = (*base, "uninstall", release.name)
+        words = ("uninstall", release.name)
         text = "no revision was ever deployed: uninstall the rest and install again"
-    fix = Fix(
-        "helm-rollback", text, (Command(words, cluster),), Risk.DISRUPTIVE, needs=("update secrets in kube-system",)
-    )
+    command = view.helm(cluster, "-n", release.namespace, *words)
+    needs = (f"update secrets in {release.namespace}",)
+    fix = Fix("helm-rollback", text, (command,), Risk.DISRUPTIVE, needs=needs)
     state = State.WARN if release.status == "failed" and release.deployed_revision else State.FAIL
     return Verdict(state, args, fixes=(fix,))
 
@@ -217,18 +220,19 @@ def _off_in_aks(view: View, subject: Subject) -> bool:
 
 def _park(view: View, cluster: str, workloads: list[Workload]) -> Fix:
     identity = view.cloud(cluster)
-    commands = []
+    commands, file = [], ""
     for item in workloads:
         watched = item.labels.get(_ADDON_MODE) == "Reconcile"
         if watched and identity is not None and identity.provider is Provider.AKS and item.name == "kube-proxy":
             place = ("-g", identity.resource_group, "-n", identity.name, "--subscription", identity.account)
             commands.append(Command(_PROXY_OFF, cluster))
             commands.append(Command(("az", "aks", "update", *place, "--kube-proxy-config", "kube-proxy.json"), cluster))
+            file = '; kube-proxy.json holds {"enabled": false}'
         else:
             patch = ("patch", "daemonset", item.name, "--type", "merge", "-p", _PARK)
             commands.append(view.kubectl(cluster, "-n", item.namespace, *patch))
     names = " and ".join(item.name for item in workloads)
-    return Fix("park", f"park {names} durably", tuple(commands), Risk.DISRUPTIVE, in_plan=True)
+    return Fix("park", f"park {names} durably{file}", tuple(commands), Risk.DISRUPTIVE, in_plan=True)
 
 
 CHECKS: Final = (

@@ -11,7 +11,7 @@ from mesh.model.context import Provider, Right
 from mesh.model.network import CloudIdentity
 from mesh.model.rights import EXEC, READ, SECRETS
 from mesh.subject import Subject
-from mesh.view import NeedFact, View, attempt, in_force
+from mesh.view import NeedFact, View, all_of, attempt, in_force
 
 _READS: Final = frozenset((*READ, *SECRETS))
 _EXEC: Final = "pods/exec"
@@ -69,7 +69,7 @@ def _is_work_to_do(view: View, cluster: str) -> bool:
     """Whether a join would install Cilium or enable the mesh here, so that writing rights are really needed."""
     if not view.goal(cluster):
         return False
-    return not in_force(view, cluster) or view.of(fact.MESH_API, cluster) is None
+    return not all_of((lambda: in_force(view, cluster), lambda: view.of(fact.MESH_API, cluster) is not None))
 
 
 def _words(rights: Iterable[Right]) -> tuple[str, ...]:
@@ -110,7 +110,9 @@ def _exec(view: View, subject: Subject) -> Verdict:
         fix = _grant(view, cluster, rights.user, lacks, "meshwright-exec")
         return Verdict(State.UNKNOWN, {"user": user}, "denied", fixes=(fix,))
     if not any(right.resource in (_EXEC, "*", "pods/*") for right in rights.granted):
-        return Verdict(State.UNKNOWN, {"user": user}, "untold")
+        ask = view.kubectl(cluster, "-n", "kube-system", "auth", "can-i", "create", _EXEC)
+        fix = Fix("ask", "ask whether exec is allowed", (ask,), Risk.NONE)
+        return Verdict(State.UNKNOWN, {"user": user}, "untold", fixes=(fix,))
     if not in_force(view, cluster):
         return Verdict(State.PASS, {"user": user}, "ahead")
     agents = view.fact(fact.AGENTS, subject)

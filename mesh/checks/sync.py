@@ -11,7 +11,7 @@ from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope,
 from mesh.model.cilium import AgentStatus, RemoteCluster
 from mesh.subject import OfCluster, OfPair, Subject
 from mesh.text import plural
-from mesh.view import NeedFact, View, attempt, in_force, settings_of, without_cilium
+from mesh.view import NeedFact, View, any_of, attempt, in_force, settings_of, without_cilium
 
 
 class _Tally(Struct):
@@ -34,7 +34,8 @@ def _not_aimed(view: View, subject: Subject) -> str:
     reason = without_cilium(view, source, target)
     if reason or target in view.goal(source):
         return reason
-    if _lists(view, source, target, (fact.AGENTS,)) or _lists(view, target, source):
+    here = partial(_lists, view, source, target, (fact.AGENTS,))
+    if any_of((here, partial(_lists, view, target, source))):
         return ""
     return f"{source} and {target} are not connected and no join is planned"
 
@@ -77,7 +78,8 @@ def _ready(view: View, subject: Subject) -> Verdict:
         told = f"{tally.silent} of {plural(len(agents), 'agent')} could not be asked: {first}"
         raise NeedFact((Missing(key, Reason.UNREACHABLE, told),))
     if tally.lagging:
-        return Verdict(State.WARN, args | {"lagging": tally.lagging, "status": tally.worst}, notes=notes)
+        named = args | {"lagging": tally.lagging, "status": tally.worst}
+        return Verdict(State.WARN, named, notes=notes, fixes=(_troubleshoot(view, source, agents),))
     return Verdict(State.PASS, args, notes=notes)
 
 

@@ -3,8 +3,9 @@
 from mesh import catalogue as fact
 from mesh.finding import Command, Risk
 from mesh.joining.handover import values_file
-from mesh.joining.situation import CHART_REPOSITORY, Situation, ids
+from mesh.joining.situation import Situation, ids
 from mesh.plan import Condition, HelmApply, Step
+from mesh.releases import CHART_REPOSITORY
 from mesh.subject import OfCluster
 from mesh.values import Values, diff, enable_values, install_values
 

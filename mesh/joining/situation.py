@@ -10,8 +10,6 @@ from mesh.model.context import ContextRef, Provider
 from mesh.model.kubernetes import provider_of
 from mesh.subject import OfCluster
 
-CHART_REPOSITORY = "https://helm.cilium.io/"
-
 
 class Situation:
     """Facts, goal and findings of one join."""

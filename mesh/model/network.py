@@ -1,8 +1,12 @@
 """What is read of the clouds: where a cluster is, its prefixes, its nodes' rules, its load balancer, its VPN."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from mesh.model.context import Provider
+
+_PREFIX: Final = "service.beta.kubernetes.io/"
 
 
 class CloudIdentity(Struct, frozen=True):
@@ -118,3 +122,24 @@ class LoadBalancer(Struct, frozen=True):
     preserves_client_ip: bool = True
     kind: str = ""
     subnets: tuple[str, ...] = ()
+
+
+def internal_annotations(provider: Provider) -> dict[str, str]:
+    """Annotations that make the load balancer private whichever controller serves it (cilium-clustermesh §3.2).
+
+    The two AWS annotations belong to two controllers; setting both is safe for either.
+    """
+    if provider is Provider.EKS:
+        return {
+            _PREFIX + "aws-load-balancer-type": "nlb",
+            _PREFIX + "aws-load-balancer-scheme": "internal",
+            _PREFIX + "aws-load-balancer-internal": "true",
+        }
+    if provider is Provider.AKS:
+        return {_PREFIX + "azure-load-balancer-internal": "true"}
+    if provider is Provider.GKE:
+        return {
+            "networking.gke.io/load-balancer-type": "Internal",
+            "networking.gke.io/internal-load-balancer-allow-global-access": "true",
+        }
+    return {}

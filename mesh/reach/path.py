@@ -91,7 +91,7 @@ class Unsure(Struct, frozen=True):
 class SideVerdict(Struct, frozen=True):
     """One end of a flow: open when neither closed nor unsure.
 
-    ``later`` are ranges of the far subnets without nodes yet that are closed; ``nodes`` counts those judged.
+    ``later`` are groups that keep out ranges of the far subnets without nodes yet; ``nodes`` counts those judged.
     """
 
     cluster: str
@@ -100,7 +100,7 @@ class SideVerdict(Struct, frozen=True):
     closed: tuple[Closed, ...] = ()
     unsure: tuple[Unsure, ...] = ()
     allowed_by: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
+    later: tuple[Closed, ...] = ()
     nodes: int = 0
 
 
@@ -150,9 +150,9 @@ def far_at(addresses: Iterable[str], groups: Iterable[str] = (), network: str = 
 def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdict:
     """One end of the flow at ``guard``'s nodes, for every far-end address and for the subnets behind them."""
     closed: dict[tuple[str, str], Closed] = {}
+    later: dict[tuple[str, str], Closed] = {}
     unsure: dict[str, Unsure] = {}
     by: dict[str, None] = {}
-    later: Ranges = NOTHING
     fitting, unread = guard.fitting(direction, flow), bool(guard.firewall.unread)
     for groups, nodes, near in guard.classes(direction):
         names = tuple(node.name for node in nodes)
@@ -165,19 +165,24 @@ def judge_side(guard: Guard, direction: str, flow: Flow, far: Far) -> SideVerdic
             end = FarEnd(addresses, members, bool(far.network) and far.network == guard.network)
             judged = judge_interface(groups, direction, flow, end, near, unread, fitting)
             by.update((_words(rule), None) for rule in judged.by if rule.allow)
-            for item in _closed(guard, groups, direction, flow, end, near, judged, names):
-                place = (item.group.id, item.group.resource_id)
-                closed[place] = _merge(closed.get(place), item)
+            _gather(closed, _closed(guard, groups, direction, flow, end, near, judged, names))
             if judged.unsure:
                 why = _why_unsure(groups, direction, guard.firewall)
                 unsure.setdefault(groups[0].id, Unsure(guard.cluster, groups[0].id, why))
         rest = far.future(guard.network)
         if rest is not None:
-            later = union(later, judge_interface(groups, direction, flow, rest, near, unread, fitting).denied)
-    found = tuple(closed[place] for place in sorted(closed))
+            judged = judge_interface(groups, direction, flow, rest, near, unread, fitting)
+            _gather(later, _closed(guard, groups, direction, flow, rest, near, judged, names))
+    found, behind = (tuple(items[place] for place in sorted(items)) for items in (closed, later))
     return SideVerdict(
-        guard.cluster, direction, flow, found, tuple(unsure.values()), tuple(by)[:4], cidrs(later)[:8], len(guard.nodes)
+        guard.cluster, direction, flow, found, tuple(unsure.values()), tuple(by)[:4], behind, len(guard.nodes)
     )
+
+
+def _gather(found: dict[tuple[str, str], Closed], items: Iterable[Closed]) -> None:
+    for item in items:
+        place = (item.group.id, item.group.resource_id)
+        found[place] = _merge(found.get(place), item)
 
 
 def open_to(groups: Sequence[FirewallGroup], flow: Flow, far: Far, cluster: str, network: str = "") -> SideVerdict:

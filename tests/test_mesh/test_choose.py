@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh import catalogue as fact
-from mesh.choose import NAME, default_goal, edit_problem, free_range, mesh_name
+from mesh.choose import NAME, default_goal, edit_problem, free_range
 from mesh.errors import UsageError
 from mesh.facts import FactKey, FactName, FactStore, Known, Origin, Source
 from mesh.goal import Exposure
@@ -18,6 +18,7 @@ from mesh.model.kubernetes import Service
 from mesh.model.network import CloudNetwork
 from mesh.releases import at_least, is_tested_with, parts, propose
 from mesh.subject import OfCluster
+from mesh.text import mesh_name
 
 
 def store(*facts: tuple[FactName[Any], str, Any]) -> FactStore:

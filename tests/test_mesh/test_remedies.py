@@ -7,8 +7,9 @@ from mesh import catalogue as fact
 from mesh.engine import evaluate
 from mesh.facts import FactStore
 from mesh.finding import Finding, Opening, State
+from mesh.model.kubernetes import HelmRelease
 from mesh.model.network import FirewallGroup
-from mesh.subject import OfCluster
+from mesh.subject import MESH, OfCluster
 from tests.test_mesh.changes import (
     INTO_AKS,
     INTO_EKS,
@@ -19,6 +20,7 @@ from tests.test_mesh.changes import (
     closed_outbound,
     denied_by_nsg,
     leaf,
+    only_hosts,
     pods,
     unknown_to_gateway,
     without_balancer_rule,
@@ -152,13 +154,84 @@ def test_a_proposed_pool_is_free_and_planned_pools_are_edited() -> None:
     assert command.argv[-1] == "ipam.operator.clusterPoolIPv4PodCIDRList={10.121.0.0/16}"
 
 
-@pytest.mark.parametrize(("method", "schedule", "verb"), [("cronJob", "0 0 1 */4 *", "create"), ("helm", "", "get")])
+@pytest.mark.parametrize(
+    ("method", "schedule", "verb"),
+    [("cronJob", "0 0 1 */4 *", "create"), ("helm", "", "upgrade"), ("certmanager", "", "delete")],
+)
 def test_certificates_are_issued_again_the_way_they_were_made(method: str, schedule: str, verb: str) -> None:
     world = SHAPES["connected"]()
     leaf(not_after=NOW - 1)(world)
     world.change(fact.CERTIFICATES, T, method=method, renewal_schedule=schedule)
     issue, restart = judge(world, "CM0610")[OfCluster(T)].fixes[0].commands
-    assert issue.argv[5] == verb and restart.argv[5:7] == ("rollout", "restart")
+    assert verb in issue.argv[5:8] and restart.argv[5:7] == ("rollout", "restart")
+
+
+@pytest.mark.parametrize("code", ["CM0403", "CM0404", "CM0405"])
+def test_subnets_without_nodes_yet_are_opened_by_the_remedy_and_by_no_plan(code: str) -> None:
+    world = SHAPES["connected"]()
+    only_hosts(world)
+    finding = judge(world, code)[INTO_EKS]
+    assert finding.state is State.WARN and not any(fix.in_plan for fix in finding.fixes)
+    assert {source for opening in finding.fixes[0].opens for source in opening.rule.sources} == {"10.224.0.0/20"}
+    carry_out(world, finding.fixes[0].opens)
+    assert judge(world, code)[INTO_EKS].state is State.PASS
+
+
+def sets(finding: Finding) -> dict[str, str]:
+    """The values that the first remedy sets."""
+    (command,) = finding.fixes[0].commands
+    return dict(word.split("=", 1) for word in command.argv if "=" in word)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "subject", "name", "number"),
+    [
+        ({"cluster_name": "default"}, "CM0301", OfCluster(A), A, "2"),
+        ({"cluster_name": "AKS.east", "cluster_id": 0}, "CM0301", OfCluster(A), A, "2"),
+        ({"cluster_id": 1}, "CM0302", MESH, T, "2"),
+        ({"cluster_id": 0}, "CM0302", MESH, A, "2"),
+        ({"cluster_id": 300}, "CM0302", MESH, A, "2"),
+        ({"cluster_name": T}, "CM0302", MESH, f"{T}-2", "1"),
+    ],
+)
+def test_a_proposed_identity_is_free_and_keeps_what_is_good(
+    change: dict[str, object], code: str, subject: object, name: str, number: str
+) -> None:
+    world = SHAPES["connected"]()
+    world.change(fact.SETTINGS, A, **change)
+    assert sets(judge(world, code)[subject]) == {"cluster.name": name, "cluster.id": number}
+
+
+def test_versions_are_brought_together_one_minor_at_a_time() -> None:
+    world = SHAPES["connected"]()
+    world.put(fact.CILIUM_VERSION, A, "1.12.4")
+    commands = judge(world, "CM0202")[MESH].fixes[0].commands
+    versions = [command.argv[command.argv.index("--version") + 1] for command in commands]
+    assert versions == ["1.13.x", "1.14.x", "1.15.1"] and {command.where for command in commands} == {A}
+
+
+def test_values_are_changed_on_the_release_that_is_there_with_the_chart_in_force() -> None:
+    world = SHAPES["connected"]()
+    world.put(fact.HELM, A, HelmRelease("net", "cni", 4, "deployed", "1.15.7", deployed_revision=4))
+    world.put(fact.CONTEXT, A, replace(world.get(fact.CONTEXT, A), key=f"{A} (2)", context=A, file="/b/config"))
+    world.change(fact.SETTINGS, A, cluster_name="default")
+    (command,) = judge(world, "CM0301")[OfCluster(A)].fixes[0].commands
+    assert " ".join(command.argv).startswith(
+        f"helm --kubeconfig /b/config --kube-context {A} -n cni upgrade net cilium --repo https://helm.cilium.io/"
+        " --version 1.15.7 --reset-then-reuse-values --set "
+    )
+
+
+def test_without_a_release_or_its_chart_no_upgrade_is_proposed() -> None:
+    world = SHAPES["connected"]()
+    world.change(fact.SETTINGS, A, cluster_name="default")
+    world.lose(fact.HELM, A)
+    assert "1.15.1" in judge(world, "CM0301")[OfCluster(A)].fixes[0].commands[0].argv
+    world.lose(fact.CILIUM_VERSION, A)
+    assert judge(world, "CM0301")[OfCluster(A)].fixes[0].commands == ()
+    world.put(fact.CILIUM_VERSION, A, "1.15.1")
+    world.put(fact.HELM, A, None)
+    assert judge(world, "CM0301")[OfCluster(A)].fixes[0].commands == ()
 
 
 def test_remedies_are_no_evidence() -> None:

@@ -206,7 +206,9 @@ def test_subnets_behind_the_nodes_are_told_apart() -> None:
     made = group(rule("udp", 8472, 8472, "10.224.0.4/32"))
     far = far_of((Node("f", ("10.224.0.4",)),), Firewall(), ("10.224.0.0/29",))
     side = judge_side(guard(made), IN, VXLAN, far)
-    assert side.closed == () and covers(union(ranges(side.later), ranges(("10.224.0.4",))), ranges(("10.224.0.0/29",)))
+    assert side.closed == () and covers(
+        union(ranges(side.later[0].far), ranges(("10.224.0.4",))), ranges(("10.224.0.0/29",))
+    )
 
 
 def test_the_remedy_names_the_far_subnets_and_opens_what_was_closed() -> None:

@@ -1,0 +1,185 @@
+"""The remedies of findings as a person would type them: to the real kubectl and to the real chart."""
+
+import base64
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mesh.engine import evaluate
+from mesh.explain import shell
+from mesh.finding import Command, Finding, Fix
+from mesh.subject import Subject
+from tests.real import clusters
+from tests.real.conftest import Clusters
+from tests.real.control_plane import ControlPlane
+from tests.test_mesh.cases import CASES
+from tests.test_mesh.changes import BOTH, A, T, other_ca
+from tests.test_mesh.worlds import SHAPES, World
+
+pytestmark = pytest.mark.real
+SECRETS = "/api/v1/namespaces/kube-system/secrets"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def found(world: World) -> tuple[Finding, ...]:
+    return evaluate(world.judged(), world.clusters)
+
+
+def commands(program: str) -> list[Command]:
+    """Every different command of any remedy that starts with this program."""
+    made = (
+        command
+        for case in CASES
+        for finding in found(case.world())
+        for fix in finding.fixes
+        for command in fix.commands
+        if command.argv[0] == program
+    )
+    return list(dict.fromkeys(made))
+
+
+# --- the chart ----------------------------------------------------------------------------------------------------
+
+# Values that differ from what remedies set, so that a value that is set must show.
+TUNNEL = """
+cluster: {name: one, id: 9}
+hubble: {enabled: false}
+clustermesh:
+  useAPIServer: true
+  apiserver: {tls: {auto: {enabled: true, method: cronJob, schedule: 0 0 1 1 *}}, service: {type: NodePort}}
+"""
+NATIVE = (
+    TUNNEL
+    + """
+routingMode: native
+ipv4NativeRoutingCIDR: 10.0.0.0/8
+"""
+)
+LARGE = TUNNEL.replace("  useAPIServer: true", "  useAPIServer: true\n  maxConnectedClusters: 511")
+
+
+def values_of(command: Command) -> list[str]:
+    """The flags of a helm upgrade that set values."""
+    words = command.argv
+    return [word for at, flag in enumerate(words) if flag.startswith("--set") for word in words[at : at + 2]]
+
+
+def test_every_value_that_a_remedy_sets_changes_what_the_real_chart_renders(
+    helm: Path, chart: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cas.pem").write_text("-----BEGIN CERTIFICATE-----\nQQ==\n-----END CERTIFICATE-----\n")
+
+    def render(base: str, flags: list[str]) -> list[object]:
+        file = tmp_path / "base.yaml"
+        file.write_text(base)
+        command = [str(helm), "template", "cilium", str(chart), "-n", "kube-system", "--kube-version", "v1.34.4"]
+        done = subprocess.run(
+            [*command, "-f", str(file), *flags],
+            cwd=tmp_path, env={"HOME": str(tmp_path), "PATH": os.defpath},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (flags, done.stderr)
+        return [item for item in yaml.load_all(done.stdout, Loader=_Loader) if item and item["kind"] != "Secret"]
+
+    plain = {base: render(base, []) for base in (TUNNEL, NATIVE, LARGE)}
+    wanted = {tuple(flags) for command in commands("helm") if (flags := values_of(command))}
+    assert len(wanted) >= 12
+    for flags in sorted(wanted):
+        assert any(render(base, list(flags)) != rendered for base, rendered in plain.items()), flags
+
+
+# --- kubectl ------------------------------------------------------------------------------------------------------
+
+CHANGING = ("create", "patch", "delete", "annotate", "apply")
+BAD_USE = re.compile(r"unknown (flag|command|shorthand)|unable to parse|must specify|invalid argument|Usage:|See '")
+CONTEXTS = {T: clusters.EKS, A: clusters.AKS}
+
+
+class Typist:
+    """Types a remedy's kubectl commands at the real clusters, in a folder of its own."""
+
+    def __init__(self, kubectl: Path, kubeconfig: Path, folder: Path) -> None:
+        self.kubectl, self.kubeconfig, self.folder = kubectl, kubeconfig, folder
+
+    def run(self, command: Command, *more: str) -> subprocess.CompletedProcess[str]:
+        """The command with the names of the real contexts and files in place of the made-up ones."""
+        here = {"--context": lambda name: CONTEXTS.get(name, clusters.EKS), "--kubeconfig": lambda _: self.kubeconfig}
+        words = [here.get(before, str)(word) for before, word in pairwise(command.argv)]
+        env = {"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder), "PATH": os.defpath}
+        return subprocess.run(
+            [self.kubectl, *words, *more],
+            cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    def succeed(self, command: Command) -> str:
+        """Standard output of a command that must succeed."""
+        done = self.run(command)
+        assert done.returncode == 0, (shell(command.argv), done.stderr)
+        return done.stdout
+
+
+@pytest.fixture
+def typist(kubectl: Path, two_clusters: Clusters, tmp_path: Path) -> Typist:
+    return Typist(kubectl, two_clusters.kubeconfig, tmp_path)
+
+
+def test_kubectl_understands_every_command(typist: Typist) -> None:
+    """Most of what they name is not there; what counts is that no word of them is refused."""
+    (typist.folder / "ca.json").write_text('{"data": {}}')
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}}
+    (typist.folder / "cart.yaml").write_text(yaml.safe_dump(service))
+    every = commands("kubectl")
+    assert len(every) > 40
+    for command in every:
+        changes = "auth" not in command.argv and set(command.argv) & {*CHANGING}
+        more = ("--dry-run=server",) if changes else ()
+        done = typist.run(command, *more)
+        assert not BAD_USE.search(done.stderr), (shell(command.argv), done.stderr)
+
+
+@pytest.fixture
+def authorities(two_clusters: Clusters) -> Iterator[dict[str, str]]:
+    """A CA of its own in each cluster, as two installations leave it: context → PEM."""
+    made = {}
+    for plane in two_clusters.planes:
+        pem = f"-----BEGIN CERTIFICATE-----\n{plane.context}\n-----END CERTIFICATE-----\n"
+        data = {"ca.crt": pem, "ca.key": f"key of {plane.context}"}
+        encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
+        plane.create(SECRETS, {"metadata": {"name": "cilium-ca"}, "data": encoded})
+        made[plane.context] = pem
+    yield made
+    for plane in two_clusters.planes:
+        plane.request("DELETE", f"{SECRETS}/cilium-ca")
+
+
+def fixes(code: str, subject: Subject) -> dict[str, Fix]:
+    world = SHAPES["connected"]()
+    other_ca(world)
+    finding = next(one for one in found(world) if (one.code, one.subject) == (code, subject))
+    return {fix.id: fix for fix in finding.fixes}
+
+
+def authority(plane: ControlPlane) -> dict[str, str]:
+    data: dict[str, str] = plane.request("GET", f"{SECRETS}/cilium-ca")[1]["data"]
+    return data
+
+
+def test_two_authorities_are_shown_to_be_trusted_both(typist: Typist, authorities: dict[str, str]) -> None:
+    first, second, *_ = fixes("CM0608", BOTH)["trust-both"].commands
+    shown = {CONTEXTS[command.where]: typist.succeed(command) for command in (first, second)}
+    assert shown == authorities
+
+
+def test_one_authority_is_given_to_both(typist: Typist, authorities: dict[str, str], two_clusters: Clusters) -> None:
+    copy, put, *_ = fixes("CM0608", BOTH)["one-ca"].commands
+    (typist.folder / "ca.json").write_text(typist.succeed(copy))
+    typist.succeed(put)
+    east, tokyo = (authority(two_clusters[CONTEXTS[name]]) for name in (A, T))
+    assert east == tokyo and base64.b64decode(tokyo["ca.crt"]).decode() == authorities[clusters.AKS]
