@@ -1,9 +1,11 @@
 """Collectors of the cloud rows: which reader serves a cluster is decided by its provider, here and nowhere else."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from mesh import catalogue as fact
 from mesh.facts import FactName, FactStore, Known, Origin, Reason
@@ -35,6 +37,7 @@ class CloudReader(Protocol):
 
 
 T = TypeVar("T")
+_THREADS: Final = 32
 Make = Callable[[ContextRef, tuple[Node, ...], Cached], CloudReader]
 Read = Callable[[CloudReader, FactStore, ContextRef], Any]
 
@@ -65,6 +68,34 @@ class CloudReaders:
         self._makers = makers
         self._readers: dict[str, tuple[tuple[Node, ...], CloudReader]] = {}
         self._lock = threading.Lock()
+        self._seats = threading.Semaphore(_THREADS)
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, which blocks, from a thread that nobody waits for once the answer is not wanted.
+
+        The threads of the event loop are waited for when it ends and again when Python does: a cloud that hangs would
+        keep the terminal for as long as its SDK tries again.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def tell(how: Callable[[Any], None], what: object) -> None:
+            if not answer.done():
+                how(what)
+
+        def run() -> None:
+            with self._seats:
+                if answer.done():
+                    return
+                try:
+                    told = partial(tell, answer.set_result, work())
+                except Exception as error:
+                    told = partial(tell, answer.set_exception, error)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(told)
+
+        threading.Thread(target=run, name="cloud", daemon=True).start()
+        return await answer
 
     def of(self, ref: ContextRef, nodes: tuple[Node, ...], *, fresh: bool = False) -> CloudReader | None:
         """The reader for a cluster, or None where it is in no cloud we read; ``fresh`` forgets what was fetched."""
@@ -121,7 +152,7 @@ class CloudCollector:
             raise NotRead(
                 Reason.NOT_COLLECTED, "the nodes are not known, and they name the cloud's objects", nodes.lift
             )
-        value = await asyncio.to_thread(self._read, reader, scope.facts, scope.ref)
+        value = await self._readers.ask(partial(self._read, reader, scope.facts, scope.ref))
         return Collected({self._fact: scope.known(value, self.label, Origin.CLOUD)}, _cell(value))
 
 

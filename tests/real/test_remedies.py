@@ -90,8 +90,8 @@ def test_every_value_that_a_remedy_sets_changes_what_the_real_chart_renders(
     plain = {base: render(base, []) for base in (TUNNEL, NATIVE, LARGE)}
     wanted = {tuple(flags) for command in commands("helm") if (flags := values_of(command))}
     assert len(wanted) >= 12
-    for flags in sorted(wanted):
-        assert any(render(base, list(flags)) != rendered for base, rendered in plain.items()), flags
+    for one in sorted(wanted):
+        assert any(render(base, list(one)) != rendered for base, rendered in plain.items()), one
 
 
 # --- kubectl ------------------------------------------------------------------------------------------------------
@@ -109,8 +109,10 @@ class Typist:
 
     def run(self, command: Command, *more: str) -> subprocess.CompletedProcess[str]:
         """The command with the names of the real contexts and files in place of the made-up ones."""
-        here = {"--context": lambda name: CONTEXTS.get(name, clusters.EKS), "--kubeconfig": lambda _: self.kubeconfig}
-        words = [here.get(before, str)(word) for before, word in pairwise(command.argv)]
+        words = []
+        for before, word in pairwise(command.argv):
+            context = CONTEXTS.get(word, clusters.EKS) if before == "--context" else word
+            words.append(str(self.kubeconfig) if before == "--kubeconfig" else context)
         env = {"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder), "PATH": os.defpath}
         return subprocess.run(
             [self.kubectl, *words, *more],

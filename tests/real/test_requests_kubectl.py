@@ -6,7 +6,7 @@ import contextlib
 import json
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,86 @@ async def test_plugins_are_given_the_same(
     assert exec_info(config.connection(config.contexts().contexts[0]), interactive=False) == mine[0]
 
 
+MODES = [
+    (version, mode)
+    for version in (V1, BETA, "client.authentication.k8s.io/v1alpha1", "")
+    for mode in (None, "Never", "IfAvailable", "Always", "never", "Sometimes")
+]
+
+
+@pytest.mark.parametrize(("version", "mode"), MODES)
+async def test_the_same_plugins_are_run_without_a_terminal(
+    kubectl: Path, tmp_path: Path, version: str, mode: str | None
+) -> None:
+    program, told = tmp_path / "plugin", tmp_path / "told"
+    program.write_text(PLUGIN.format(python=sys.executable))
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    entry: dict[str, Any] = {"command": "./plugin", "env": [{"name": "WRITE_TO", "value": str(told)}]}
+    entry |= {"apiVersion": version} if version else {}
+    entry |= {"interactiveMode": mode} if mode else {}
+    ca = Authority()
+    async with serving(server_tls(*ca.leaf("api", "127.0.0.1"))) as api:
+        api.on("/api/v1/pods", web.json_response({"metadata": {}, "items": []}))
+        trust = {"certificate-authority-data": base64.b64encode(ca.pem).decode()}
+        path = write(tmp_path, {"server": api.url, **trust}, {"exec": entry})
+        code, said = await by_kubectl(kubectl, path, "get", "--raw", "/api/v1/pods")
+        theirs = len(told.read_text().splitlines()) if told.exists() else 0
+        assert bool(theirs) is (code == 0), said
+        with contextlib.nullcontext() if theirs else pytest.raises(NotRead):
+            await by_us(path)
+    assert (len(told.read_text().splitlines()) if told.exists() else 0) == 2 * theirs
+
+
+@pytest.mark.parametrize("command", ["plugin", "./plugin", "deep/plugin", "gone", "./gone", "deep/text", ""])
+async def test_the_same_program_is_found(
+    kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A bare name on PATH, a path beside the kubeconfig, and neither of them relative to where one stands."""
+    places = {"path": tmp_path / "path", "beside": tmp_path, "deep": tmp_path / "deep", "here": tmp_path / "here"}
+    told = tmp_path / "told"
+    for name, folder in places.items():
+        folder.mkdir(exist_ok=True)
+        program = folder / "plugin"
+        program.write_text(PLUGIN.format(python=sys.executable).replace("sys.argv[1:]", repr(name)))
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "deep" / "text").write_text("no program")
+    entry = {"apiVersion": BETA, "command": command, "env": [{"name": "WRITE_TO", "value": str(told)}]}
+    monkeypatch.chdir(places["here"])
+    search = f"{places['path']}:{PLAIN['PATH']}"
+    monkeypatch.setenv("PATH", search)
+    ca = Authority()
+    async with serving(server_tls(*ca.leaf("api", "127.0.0.1"))) as api:
+        api.on("/api/v1/pods", web.json_response({"metadata": {}, "items": []}))
+        trust = {"certificate-authority-data": base64.b64encode(ca.pem).decode()}
+        path = write(tmp_path, {"server": api.url, **trust}, {"exec": entry})
+        code, said = await by_kubectl(kubectl, path, "get", "--raw", "/api/v1/pods", PATH=search)
+        with contextlib.nullcontext() if code == 0 else pytest.raises(NotRead):
+            await by_us(path)
+    ran = [json.loads(line)[1] for line in told.read_text().splitlines()] if told.exists() else []
+    assert len(ran) == (2 if code == 0 else 0) and len(set(ran)) <= 1, said
+
+
+async def test_files_that_an_entry_names_lie_beside_it(
+    kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CA, client certificate, key and token file by relative paths, from another folder."""
+    ca = Authority()
+    certificate, key = ca.leaf("me")
+    (tmp_path / "pki").mkdir()
+    for name, content in {"ca.pem": ca.pem, "me.pem": certificate, "me.key": key, "token": b"from file\n"}.items():
+        (tmp_path / "pki" / name).write_bytes(content)
+    user = {"client-certificate": "pki/me.pem", "client-key": "pki/me.key", "tokenFile": "pki/token"}
+    monkeypatch.chdir("/")
+    async with serving(server_tls(*ca.leaf("api", "127.0.0.1"), client_ca=ca.pem)) as api:
+        api.on("/api/v1/pods", web.json_response({"metadata": {}, "items": []}))
+        path = write(tmp_path, {"server": api.url, "certificate-authority": "pki/ca.pem"}, user)
+        code, said = await by_kubectl(kubectl, path, "get", "--raw", "/api/v1/pods?limit=500")
+        assert code == 0, said
+        await by_us(path)
+    theirs, mine = (telling(request.headers) for request in api.seen)
+    assert mine == theirs == [("authorization", "Bearer from file")]
+
+
 SERVERS = (
     "https://api.corp:6443",
     "https://10.9.8.7:6443",
@@ -235,3 +315,48 @@ async def test_the_same_servers_are_reached_through_the_proxy(kubectl: Path, tmp
             await by_kubectl(kubectl, path, *argv, **variables)
             expected = proxy_for(server, "", variables)
             assert bool(heard) == bool(expected), (server, no_proxy, heard)
+
+
+@contextlib.asynccontextmanager
+async def tunnelling(port: int) -> AsyncIterator[tuple[int, list[list[str]]]]:
+    """A proxy whose every CONNECT leads to one port of this machine: its own port, and what it was asked."""
+    asked: list[list[str]] = []
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while part := await source.read(65536):
+                target.write(part)
+                await target.drain()
+        target.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        asked.append([head[0], *sorted(line for line in head if line.lower().startswith("proxy-auth"))])
+        inner = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(pump(reader, inner[1]), pump(inner[0], writer))
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], asked
+
+
+@pytest.mark.parametrize("login", ["", "me:s%40cret@"])
+@pytest.mark.parametrize("by", ["proxy-url", "HTTPS_PROXY", "https_proxy"])
+async def test_the_same_is_asked_of_the_proxy_and_behind_it(kubectl: Path, tmp_path: Path, by: str, login: str) -> None:
+    ca = Authority()
+    async with serving(server_tls(*ca.leaf("api", "api.corp"))) as api:
+        api.on("/api/v1/pods", web.json_response({"metadata": {}, "items": []}))
+        async with tunnelling(int(api.url.rpartition(":")[2])) as (port, asked):
+            proxy = f"http://{login}127.0.0.1:{port}"
+            trust = {"certificate-authority-data": base64.b64encode(ca.pem).decode()}
+            named = {"proxy-url": proxy} if by == "proxy-url" else {}
+            path = write(tmp_path, {"server": "https://api.corp:6443", **trust, **named}, {"token": "tok"})
+            variables = {} if named else {by: proxy}
+            code, said = await by_kubectl(kubectl, path, "get", "--raw", "/api/v1/pods?limit=500", **variables)
+            assert code == 0, said
+            await by_us(path, **variables)
+    theirs, mine = asked
+    assert mine == theirs and theirs[0] == "CONNECT api.corp:6443 HTTP/1.1" and len(theirs) == (2 if login else 1)
+    assert [request.path_qs for request in api.seen] == ["/api/v1/pods?limit=500"] * 2
+    assert {request.headers["Authorization"] for request in api.seen} == {"Bearer tok"}
