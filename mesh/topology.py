@@ -20,11 +20,6 @@ def missing_links(picture: MeshPicture) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((min(a, b), max(a, b)) for a, b in networkx.non_edges(graph)))
 
 
-def cut_off(picture: MeshPicture) -> tuple[str, ...]:
-    """Clusters without any working link, in a mesh of two or more."""
-    return tuple(group[0] for group in components(picture) if len(group) == 1) if len(picture.clusters) > 1 else ()
-
-
 def _graph(picture: MeshPicture, healths: Iterable[Health]) -> "networkx.Graph[str]":
     wanted = set(healths)
     graph: networkx.Graph[str] = networkx.Graph()

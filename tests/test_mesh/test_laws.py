@@ -14,14 +14,14 @@ from mesh import catalogue
 from mesh.aim import overlay
 from mesh.checks import ALL_CHECKS
 from mesh.engine import evaluate
-from mesh.facts import Fact, FactKey, FactStore, Known, Reason, Unknown
+from mesh.facts import Fact, FactKey, FactStore, Known, Origin, Reason, Unknown
 from mesh.finding import Check, Finding, Scope, State
 from mesh.problem import problems_of
 from mesh.subject import MESH, OfCluster, OfMesh, Subject
-from mesh.view import NeedFact, view_of
+from mesh.view import NeedFact, judged_at, view_of
 from tests.test_mesh.cases import CASES
 from tests.test_mesh.faults import FAULTS
-from tests.test_mesh.members import aks, eks, kind
+from tests.test_mesh.members import DAY, NOW, aks, eks, kind
 from tests.test_mesh.worlds import SHAPES, World, build
 
 WITHDRAWALS = 10_000
@@ -71,6 +71,21 @@ def test_withdrawing_each_single_fact_of_each_healthy_shape() -> None:
         for key, _ in store.items():
             bad = list(offences(before, states(store.put([(key, Unknown(Reason.FORBIDDEN))]), world)))
             assert not bad, (str(key), bad)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_was_read_yesterday_is_not_good_today(shape: str) -> None:
+    """A PASS rests on facts that do not age, or on the goal, or on nothing."""
+    world = SHAPES[shape]()
+    old = judged_at(overlay(world.store(), world.goal, world.clusters), NOW + DAY)
+    before = Counter(finding.state for finding in evaluate(world.judged(), world.clusters))
+    findings = evaluate(old, world.clusters)
+    for finding in findings:
+        if finding.state is State.PASS:
+            aged = [quote for quote in finding.evidence if quote.key and catalogue.FACTS[quote.key.name].max_age]
+            assert all(quote.origin is Origin.PLANNED for quote in aged), finding
+    passed = Counter(finding.state for finding in findings)[State.PASS]
+    assert passed < before[State.PASS] / 10
 
 
 def test_nothing_known_is_nothing_green() -> None:

@@ -130,6 +130,14 @@ def test_rank(name: str) -> None:
     assert [p.root for p in problems] == [first, second] and [p.rank for p in problems] == [1, 2]
 
 
+def test_a_root_tied_by_a_gate_goes_before_one_tied_by_a_cause() -> None:
+    checks = (check("A1"), check("Z1"), check("X1", 4, ("A1",)), check("X2", 4))
+    caused = (found("A1"), found("X1", layer=4))
+    gated = (found("Z1"), found("X2", B_, layer=4, by=(("Z1", A),)))
+    problems = problems_of((*caused, *gated), checks)
+    assert [(p.root.code, p.confidence) for p in problems] == [("Z1", "certain"), ("A1", "likely")]
+
+
 def test_nothing_is_dropped() -> None:
     findings = (
         found("C1", layer=2),

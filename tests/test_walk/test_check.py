@@ -101,6 +101,24 @@ def test_denied_says_which_right_is_missing_and_claims_nothing() -> None:
     assert ("CM0701", THERE) in done.found("PASS")
 
 
+def test_a_layer_alone_is_not_called_good_for_what_lies_below_it() -> None:
+    done = call("check", "--lab", "denied", "--layer", "7")
+    assert done.code == 3 and "hold" not in done.out
+    assert [line.split()[1] for line in done.out.splitlines() if line.startswith("?")] == ["CM0101", "CM0102"]
+    assert "BLOCKED 1 " in done.out
+    held = call("check", "--lab", "healthy", "--layer", "7")
+    assert held.code == 0 and "The layers asked for hold; others were not judged." in held.out
+
+
+def test_folding_hides_nothing_from_a_program() -> None:
+    done = checked("denied")
+    findings = {(one["code"], one["subject_text"]): one["state"] for one in done.report["findings"]}
+    assert len(findings) == len(done.report["findings"]) == sum(done.summary.values())
+    assert set(done.report["summary"]) == {"PASS", "INFO", "WARN", "FAIL", "UNKNOWN", "BLOCKED", "N/A", "ERROR"}
+    told = {(one["code"], one["subject"]) for problem in done.report["problems"] for one in problem["consequences"]}
+    assert told == set(done.found("BLOCKED")) and told
+
+
 def test_twins_are_one_cluster() -> None:
     done = checked("twins")
     assert done.code == 1

@@ -5,7 +5,6 @@ import argparse
 from mesh.assess import assess
 from mesh.errors import Exit, UsageError
 from mesh.finding import Finding, Problem, Severity, State
-from mesh.problem import explained
 from mesh.summary import counts, exit_code
 from tui.cli.choose import edits
 from tui.cli.printing import (
@@ -29,8 +28,11 @@ async def run(arguments: argparse.Namespace) -> int:
         store = await session.gather()
     verdict = assess(store, session.keys, edits(arguments.set))
     findings = tuple(f for f in verdict.findings if not layers or f.layer in layers)
-    problems = tuple(p for p in verdict.problems if not layers or p.root.layer in layers)
-    folded = explained(findings)
+    asked = {finding.identity for finding in findings}
+    # What a layer suffers from may have its root in another.
+    problems = tuple(p for p in verdict.problems if {one.identity for one in (p.root, *p.consequences)} & asked)
+    under = {one.identity for p in problems for one in p.consequences if one.state is State.FAIL}
+    folded = len(under & asked)
     code = exit_code(findings, Severity[arguments.fail_on.upper()], arguments.unknown == "fail")
     if arguments.output == "json":
         say_json(
@@ -71,9 +73,7 @@ def _say(arguments: argparse.Namespace, findings: tuple[Finding, ...], problems:
     if wide:
         say_findings(findings, (State.PASS, State.NOT_APPLICABLE))
     if not problems:
-        unknown = counts(findings)[State.UNKNOWN]
-        holds = "The layers asked for hold; others were not judged." if arguments.layer else "All preconditions hold."
-        say(holds if not unknown else f"{unknown} could not be read, the rest holds.")
+        say("The layers asked for hold; others were not judged." if arguments.layer else "All preconditions hold.")
     say_severities(findings, Severity[arguments.fail_on.upper()])
     if any(finding.to_do for finding in findings):
         say("(to do) is what a join changes: meshwright plan shows its steps.")
