@@ -94,9 +94,18 @@ def test_an_agent_answers_as_one_that_was_recorded(
         run("exec", client_pod, "--", "cilium-health", "status", "-o", "json")
 
 
-def test_logs_are_read_and_followed(plane: ControlPlane, run: Kubectl, client_pod: str) -> None:
+def test_logs_are_read_and_followed(
+    plane: ControlPlane, run: Kubectl, client_pod: str, kubectl: Path, tmp_path: Path
+) -> None:
     plane.pod_log.write_text("2026-01-01T00:00:00.000000000Z stdout F first line\n")
-    assert "first line" in run("logs", client_pod)
+    assert run("logs", client_pod) == "first line\n"
+    argv = [str(kubectl), "--kubeconfig", str(plane.kubeconfig), "logs", "-f", client_pod]
+    with Program("logs", argv, tmp_path) as follow:
+        wait_for(lambda: "first line" in follow.log.read_text(), 20, "the lines so far")
+        with plane.pod_log.open("a") as log:
+            log.write("2026-01-01T00:00:01.000000000Z stdout F second line\n")
+        wait_for(lambda: "second line" in follow.log.read_text(), 20, "the line written meanwhile")
+        follow.check()
 
 
 def test_a_service_gets_an_address_and_endpoints(plane: ControlPlane, run: Kubectl, client_pod: str) -> None:
