@@ -311,9 +311,11 @@ def run_app(ports: Ports, options: Options) -> int:
         app.run(mouse=options.mouse)
     finally:
         app.bridge.close(ports.lab.stop if ports.lab is not None else None)
+    run = app.session.run
     if app.fatal is not None:
-        run = app.session.run
         number = run.number if run is not None and run.armed else 0
         starting.say_fatal(app.fatal, app.state_folder, app.place, number)
         return int(Exit.INTERNAL)
+    if run is not None and run.under_way and run.number and not options.demo:
+        starting.say_cut_off(run.number)
     return app.return_code or 0

@@ -1,5 +1,6 @@
 """Before the first frame and after the last: options settled, signs and driver chosen, a fatal mistake told."""
 
+import contextlib
 import os
 import sys
 from argparse import Namespace
@@ -42,6 +43,13 @@ def wants_ascii(options: Options, environment: Mapping[str, str]) -> bool:
     _, dot, codeset = told.partition(".")
     other = bool(dot) and codeset.partition("@")[0].lower().replace("-", "") != "utf8"
     return other or environment.get("TERM") == "linux"
+
+
+def say_cut_off(run: int) -> None:
+    """On stderr, once the screen is gone: the app ended while a run was under way. Its terminal may be gone as well."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"meshwright: run {run} was cut off; go on with: meshwright resume {run}\n")
+        sys.stderr.flush()
 
 
 def say_fatal(found: crash.Failure, folder: Path, place: str, run: int) -> None:
