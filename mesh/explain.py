@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from mesh.catalogue import FACTS
 from mesh.checks import ALL_CHECKS, RETIRED
-from mesh.finding import Check, Finding, Fix, Missing, State
+from mesh.finding import Check, Finding, Missing, State
+from mesh.remedies import PAGES, REMEDIES, Remedy
 from mesh.text import elide, plural
 
 BY_CODE: Final[dict[str, Check]] = {check.code: check for check in ALL_CHECKS}
@@ -119,8 +120,8 @@ def title(code: str) -> str:
     return check.title if check else RETIRED.get(code, "")
 
 
-def page(check: Check, fixes: Sequence[Fix] = ()) -> str:
-    """The page of a code in Markdown: what it holds, why, when it says what, what it reads; ``fixes`` as examples."""
+def page(check: Check) -> str:
+    """The page of a code in Markdown: what it holds, why, when it says what, what lifts it, what it reads."""
     lines = [
         f"# {check.code}: {check.title}",
         "",
@@ -138,13 +139,15 @@ def page(check: Check, fixes: Sequence[Fix] = ()) -> str:
     lines += [
         f"| {name.partition('.')[0]} | {_cell(text)} |" for name, text in sorted(check.texts.items(), key=_by_state)
     ]
+    lines += ["", "## What helps", ""]
+    remedies = REMEDIES[check.code]
+    lines += [line for remedy in remedies for line in _remedy_lines(remedy)]
+    if any("<" in line for remedy in remedies for line in remedy.lines):
+        lines.append("Replace `<WORDS>`; where a check fails, `meshwright check` prints the commands filled in.")
     lines += ["", "## What it reads", ""]
     lines += [f"- `{name}`: {FACTS[name].doc}" for name in (*check.inputs, *check.defeaters)]
-    if fixes:
-        lines += ["", "## What helps", ""]
-        lines += [line for fix in fixes for line in _fix_lines(fix)]
     if check.docs:
-        lines += ["", "## Further reading", "", *(f"- {anchor}" for anchor in check.docs)]
+        lines += ["", "## Further reading", "", *(f"- <{url}>" for url in reading(check))]
     return "\n".join(lines) + "\n"
 
 
@@ -167,12 +170,13 @@ def _cell(template: str) -> str:
     return shown.replace("|", "\\|")
 
 
-def _fix_lines(fix: Fix) -> list[str]:
-    undo = "reversible" if fix.reversible else "not reversible"
-    lines = [f"**{fix.text}** (risk {fix.risk.value}, {undo}{', part of a join plan' if fix.in_plan else ''})", ""]
-    if fix.commands:
-        lines += ["```sh", *(shell(command.argv) for command in fix.commands), "```", ""]
-    return lines
+def _remedy_lines(remedy: Remedy) -> list[str]:
+    return [remedy.text, "", *(["```sh", *remedy.lines, "```", ""] if remedy.lines else [])]
+
+
+def reading(check: Check) -> tuple[str, ...]:
+    """Addresses of the documentation that tells more."""
+    return tuple(PAGES[anchor] for anchor in check.docs)
 
 
 _BARE: Final = re.compile(r"^[\w@%+=:,./-]+$")

@@ -1,6 +1,8 @@
 """Words made from findings, and the page of every code."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ import pytest
 from mesh.catalogue import FACTS
 from mesh.checks import ALL_CHECKS, RETIRED
 from mesh.engine import evaluate
-from mesh.explain import fill, message, page, placeholders, shell, short_id, title
+from mesh.explain import fill, message, page, placeholders, reading, shell, short_id, title
 from mesh.facts import FactKey, Reason
 from mesh.finding import Check, Finding, Missing, Severity, State
+from mesh.remedies import PAGES, REMEDIES
 from mesh.subject import OfCluster
 from tests.test_mesh.changes import A
 from tests.test_mesh.faults import FAULTS
@@ -92,12 +95,43 @@ def test_a_translation_uses_the_same_arguments() -> None:
 
 @pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.code)
 def test_every_code_has_a_page(check: Check) -> None:
-    text = page(check, root(check.code).fixes)
+    text = page(check)
     assert text.startswith(f"# {check.code}: {check.title}\n") and check.why in text
     assert all(f"`{name}`: {FACTS[name].doc}" in text for name in check.inputs)
     assert "{" not in text.split("## What helps")[0] and "## What helps" in text
     assert check.title[0].isupper() and not check.title.endswith(".") and check.why.endswith(".")
     assert check.docs and title(check.code) == check.title
+
+
+@pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.code)
+def test_what_is_explained_is_what_a_finding_shows(check: Check) -> None:
+    """Every command of a real finding is one of the page's with its placeholders filled in."""
+    told = [shlex.split(line) for remedy in REMEDIES[check.code] for line in remedy.lines]
+    for command in (command for fix in root(check.code).fixes for command in fix.commands):
+        assert any(_filled(words, command.argv) for words in told), shell(command.argv)
+
+
+def _filled(words: list[str], argv: tuple[str, ...]) -> bool:
+    """Whether the words with something for each placeholder are the command; ``<A B>`` is one word of it."""
+    pattern = re.sub(r"<[^>]+>", "\0", " ".join(words))
+    return re.fullmatch(re.escape(pattern).replace("\0", ".+"), " ".join(argv)) is not None
+
+
+def test_no_remedy_prints_a_key() -> None:
+    secrets = [line for code in REMEDIES for one in REMEDIES[code] for line in one.lines if "secret cilium-ca" in line]
+    fixes = [shell(command.argv) for fix in root("CM0608").fixes for command in fix.commands]
+    shown = [line for line in (*secrets, *fixes) if "get secret" in line]
+    assert shown and all("ca\\.crt" in line and "-o yaml" not in line for line in shown)
+
+
+@pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.code)
+def test_further_reading_is_an_address(check: Check) -> None:
+    assert all(url.startswith("https://") for url in reading(check)) and len(reading(check)) == len(check.docs)
+
+
+def test_no_page_and_no_remedy_is_left_over() -> None:
+    assert set(PAGES) == {anchor for check in ALL_CHECKS for anchor in check.docs}
+    assert set(REMEDIES) == {check.code for check in ALL_CHECKS}
 
 
 def test_titles_are_unique() -> None:

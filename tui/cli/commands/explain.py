@@ -5,8 +5,9 @@ import re
 
 from mesh.checks import ALL_CHECKS, RETIRED
 from mesh.errors import Exit, UsageError
-from mesh.explain import page
+from mesh.explain import page, reading
 from mesh.finding import Check
+from mesh.remedies import REMEDIES
 from tui.cli.printing import say, say_json
 
 
@@ -52,7 +53,8 @@ def _facts(check: Check) -> dict[str, object]:
         "inputs": check.inputs,
         "gates": check.gates,
         "causes": check.causes,
-        "docs": check.docs,
+        "helps": REMEDIES[check.code],
+        "docs": reading(check),
         "texts": check.texts,
         "since": check.since,
     }
@@ -61,9 +63,17 @@ def _facts(check: Check) -> dict[str, object]:
 def _plain(markdown: str) -> str:
     """Markdown as plain lines: heads without signs, links as their words, table rows as two columns."""
     lines = []
+    command = False
     for line in markdown.splitlines():
+        if line.startswith("```"):
+            command = not command
+            continue
+        if command:
+            lines.append(f"  {line}")
+            continue
         text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", line).replace("`", "")
-        if text.startswith("```") or re.fullmatch(r"\|[-|]+\|", text):
+        text = re.sub(r"<(https://[^>]+)>", r"\1", text)
+        if re.fullmatch(r"\|[-|]+\|", text):
             continue
         if text.startswith("#"):
             text = text.lstrip("# ")
