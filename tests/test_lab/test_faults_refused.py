@@ -47,6 +47,18 @@ async def test_a_fault_that_one_member_refuses_leaves_the_others_as_they_were(wo
         await registry.clear(world, "release-pending")
 
 
+@pytest.mark.parametrize("name", ["tunnel-ports-differ", "tunnel-protocols-differ"])
+async def test_a_cluster_without_a_tunnel_has_no_tunnel_to_differ(world: World, name: str) -> None:
+    await registry.inject(world, "routing-modes-differ", {})
+    try:
+        with pytest.raises(ValueError, match="has no tunnel"):
+            await registry.inject(world, name, {})
+    finally:
+        await registry.clear(world, "routing-modes-differ")
+    await registry.inject(world, name, {})
+    await registry.clear(world, name)
+
+
 async def test_a_service_without_a_balancer_has_no_address_to_lose(world: World) -> None:
     await registry.inject(world, "same-node-port", {})
     try:

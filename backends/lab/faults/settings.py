@@ -59,6 +59,18 @@ def _native(here: LabCluster, peer: LabCluster) -> Mapping[str, str | None]:
     return {"routing-mode": "native", "ipv4-native-routing-cidr": own, "auto-direct-node-routes": "true"}
 
 
+def _tunnel(changes: Mapping[str, str | None]) -> Callable[[LabCluster, LabCluster], Mapping[str, str | None]]:
+    """These settings, where packets go through a tunnel at all."""
+
+    def keys(here: LabCluster, peer: LabCluster) -> Mapping[str, str | None]:
+        for one in (here, peer):
+            if settings(one).get("routing-mode") == "native":
+                raise ValueError(f"{one.name} has no tunnel: its routing mode is native")
+        return changes
+
+    return keys
+
+
 def _same_id(here: LabCluster, peer: LabCluster) -> Mapping[str, str | None]:
     return {"cluster-id": settings(peer).get("cluster-id", "0")}
 
@@ -121,8 +133,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "default-name", "A cluster has the default name", lambda here, peer: {"cluster-name": "default"}, _nothing
     ),
     _changed("routing-modes-differ", "Routing modes differ", _native),
-    _changed("tunnel-ports-differ", "Tunnel ports differ", lambda here, peer: {"tunnel-port": "8473"}),
-    _changed("tunnel-protocols-differ", "Tunnel protocols differ", lambda here, peer: {"tunnel-protocol": "geneve"}),
+    _changed("tunnel-ports-differ", "Tunnel ports differ", _tunnel({"tunnel-port": "8473"})),
+    _changed("tunnel-protocols-differ", "Tunnel protocols differ", _tunnel({"tunnel-protocol": "geneve"})),
     _changed(
         "max-clusters-differ",
         "Largest number of clusters differs",
