@@ -1,13 +1,19 @@
 """Each recorded scenario gives the facts that its description says, through the collectors that read live clusters."""
 
+import gc
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography import x509
 
 from backends.bundle import open_bundle
+from backends.certificates import Parsed
+from backends.cilium.peers import PeerSecret
+from backends.cilium.trust import CertificateData, CertificateSecret
 from backends.gather import ClusterGatherer
 from backends.kubeconfig.listing import unique_keys
 from mesh import catalogue as fact
@@ -76,6 +82,22 @@ async def test_no_key_material_reaches_a_fact(scenario: str) -> None:
     assert "BEGIN CERTIFICATE" not in text
     assert "<removed>" not in text
     assert not re.search(r"LS0tLS1CRUdJTi", text)
+
+
+async def test_no_secret_and_no_certificate_outlives_its_reading() -> None:
+    """Only facts leave the function that reads them; what they were read from can be given back at once."""
+    store = await recorded("connected-1.19.5")
+    assert value(store, fact.CERTIFICATES, EKS).leaves and value(store, fact.PEERS, EKS)
+    gc.collect()
+    kept = (Parsed, CertificateSecret, CertificateData, PeerSecret, x509.Certificate)
+    assert [type(one) for one in gc.get_objects() if isinstance(one, kept)] == []
+
+
+def test_a_private_key_is_not_even_decoded() -> None:
+    data = {"tls.crt": "QQ==", "ca.crt": "QQ==", "tls.key": "CANARY", "ca.key": "CANARY"}
+    text = msgspec.json.encode({"metadata": {"name": "cilium-ca"}, "data": data})
+    found = msgspec.json.decode(text, type=CertificateSecret)
+    assert found.data == CertificateData("QQ==", "QQ==") and b"CANARY" not in msgspec.json.encode(found)
 
 
 async def test_fresh_none() -> None:
