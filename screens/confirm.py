@@ -1,6 +1,6 @@
 """The one gate before change, and the questions before stopping and quitting (screens.md §3.6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -27,9 +27,13 @@ class Confirm(Box[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy", "copy", show=False)]
 
-    def __init__(self, plan: Plan, who: tuple[str, ...], verb: str = "Apply") -> None:
+    def __init__(
+        self, plan: Plan, who: tuple[str, ...], verb: str = "Apply", numbers: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__()
         self.plan = plan
+        # In a run that goes on a step keeps the number that its list shows.
+        self.numbers = plan.numbers if numbers is None else numbers
         self.who = who
         self.verb = verb
         self.asked = consent_needed(plan)
@@ -44,11 +48,11 @@ class Confirm(Box[bool]):
 
     def box_title(self) -> str:
         """The plan."""
-        return f" {self.verb} plan {self.plan.id} "
+        return f"{self.verb} plan {self.plan.id}"
 
     def lines(self, width: int) -> Sequence[Line]:
         """What will happen."""
-        return present.confirm_lines(self.plan, self.who, width, self.signs)
+        return present.confirm_lines(self.plan, self.who, self.numbers, width, self.signs)
 
     def fields(self) -> ComposeResult:
         """One per name that must be typed."""
@@ -96,7 +100,7 @@ class Confirm(Box[bool]):
 
     def action_copy(self) -> None:
         """The summary."""
-        self.mw.copy(present.summary_text(self.plan, self.who), "the summary")
+        self.mw.copy(present.summary_text(self.plan, self.who, self.numbers), "the summary")
 
 
 class Question(Box[bool]):
@@ -111,7 +115,7 @@ class Question(Box[bool]):
 
     def box_title(self) -> str:
         """The question."""
-        return f" {self.TITLE_WORDS} "
+        return self.TITLE_WORDS
 
     def lines(self, width: int) -> Sequence[Line]:
         """What it means."""
@@ -139,7 +143,7 @@ class Stop(Question):
 
     def __init__(self, run: RunView) -> None:
         super().__init__(
-            f"Run {run.number} stops after the calls that are under way; they are not interrupted. What is done stays"
+            f"{_named(run)} stops after the calls that are under way; they are not interrupted. What is done stays"
             " done, and R goes on later from what is really there."
         )
 
@@ -154,9 +158,14 @@ class Quit(Question):
         later = "it ends with the lab" if simulated else "its journal is kept, and meshwright resume goes on"
         if run.under_way:
             text = (
-                f"Run {run.number} is under way. Quitting stops it after the calls that are under way; {later}."
+                f"{_named(run)} is under way. Quitting stops it after the calls that are under way; {later}."
                 " Exit code 4: partly applied."
             )
         else:
-            text = f"Run {run.number} is partly applied; {later}. Exit code 4."
+            text = f"{_named(run)} is partly applied; {later}. Exit code 4."
         super().__init__(text)
+
+
+def _named(run: RunView) -> str:
+    """A run has its number only from its first record on."""
+    return f"Run {run.number}" if run.number else "The run"

@@ -109,7 +109,7 @@ class Edit(Box[str]):
 
     def box_title(self) -> str:
         """The choice."""
-        return f" {present.label_of(self.field)} "
+        return present.label_of(self.field)
 
     def lines(self, width: int) -> Sequence[Line]:
         """Rule and verdict."""
@@ -158,9 +158,7 @@ class Edit(Box[str]):
 
     def redraw(self) -> None:
         """Rule, verdict and button again."""
-        from tui.widgets.rows import TextPane
-
-        self.query_one("#text", TextPane).show(self.lines)
+        self.draw_text()
         self.query_one("#push-change", Push).set_note(self.problem and "not a valid value")
 
     @on(Input.Submitted)

@@ -32,7 +32,7 @@ class Export(Box[str]):
 
     def box_title(self) -> str:
         """What it does."""
-        return " Export "
+        return "Export"
 
     def lines(self, width: int) -> Sequence[Line]:
         """Nothing above the fields."""

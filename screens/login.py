@@ -19,7 +19,7 @@ class Login(Box[bool]):
 
     def box_title(self) -> str:
         """The context."""
-        return f" Sign in to {self.ref.key} "
+        return f"Sign in to {self.ref.key}"
 
     def lines(self, width: int) -> Sequence[Line]:
         """Why, and the command."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import pytest
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
@@ -188,3 +189,25 @@ async def test_a_picture_of_fifty_clusters_is_drawn_in_time() -> None:
         assert time.process_time() - began < 0.5
         assert len(drawn) == 50
         await pilot.pause()
+
+
+async def test_what_does_not_fit_ends_with_an_ellipsis_before_the_scroll_bar() -> None:
+    pane = LogPane()
+    async with Bench(pane).run_test(size=(20, 4)) as pilot:
+        pane.replace(["short", "exactly nineteen ce", "one cell more than it"])
+        await pilot.pause()
+        assert shown(pane)[:3] == [" short", " exactly nineteen ce", " one cell more than…"]
+        pane.append_lines([f"line {number} of a long text" for number in range(9)])
+        await pilot.pause()
+        bar = pane.scrollbar_size_vertical
+        assert bar and all(cell_len(row) == 20 - bar and row.endswith("…") for row in shown(pane))
+        assert pane.lines[2] == "one cell more than it"
+
+
+async def test_rows_that_do_not_fit_end_with_an_ellipsis_and_blanks_do_not() -> None:
+    listed = RowList()
+    async with Bench(listed).run_test(size=(12, 6)) as pilot:
+        texts = {"a": " fits well ", "b": " is a bit too long", "c": " blanks      "}
+        listed.set_rows([Row(key, (line((text, "")),)) for key, text in texts.items()])
+        await pilot.pause()
+        assert [row[1:] for row in shown(listed)[:3]] == ["fits well", "is a bit t…", "blanks"]

@@ -1,5 +1,7 @@
 """Plan: the steps that would change something, the choices behind them, what to judge them by (§3.5, §3.6)."""
 
+from collections.abc import Mapping
+
 from mesh.finding import Risk
 from mesh.goal import Goal
 from mesh.plan import Blocker, Plan, Step
@@ -255,10 +257,9 @@ def blocker_lines(session: Session, width: int) -> list[Line]:
     return made
 
 
-def confirm_lines(plan: Plan, who: tuple[str, ...], width: int, signs: Signs) -> list[Line]:
-    """What the gate says before the fields (screens.md §3.6)."""
+def confirm_lines(plan: Plan, who: tuple[str, ...], order: Mapping[str, int], width: int, signs: Signs) -> list[Line]:
+    """What the gate says before the fields (screens.md §3.6); ``order`` numbers the steps."""
     todo = plan.todo()
-    order = plan.numbers
     seconds = sum(step.usual for step in todo)
     touched = tuple(dict.fromkeys(cluster for step in todo for cluster in step.clusters))
     number = "1 cluster" if len(touched) == 1 else f"{len(touched)} clusters"
@@ -288,7 +289,7 @@ def _pairs(label: str, text: str, width: int) -> list[Line]:
     return [line((row[:13], "muted"), row[13:]) for row in wrap(text, width, f"{label:<13}", " " * 13)]
 
 
-def _consequences(steps: list[Step], order: dict[str, int], width: int, signs: Signs) -> list[Line]:
+def _consequences(steps: list[Step], order: Mapping[str, int], width: int, signs: Signs) -> list[Line]:
     """What the steps of one risk do to what runs; steps with the same effect share a line."""
     told: dict[str, list[int]] = {}
     for step in steps:
@@ -301,12 +302,12 @@ def _consequences(steps: list[Step], order: dict[str, int], width: int, signs: S
     return made
 
 
-def summary_text(plan: Plan, who: tuple[str, ...], width: int = 76) -> str:
+def summary_text(plan: Plan, who: tuple[str, ...], order: Mapping[str, int], width: int = 76) -> str:
     """The confirmation as plain text, for copying."""
     from tui.present.lines import plain
     from tui.signs import UNICODE
 
-    return "\n".join(plain(row) for row in confirm_lines(plan, who, width, UNICODE))
+    return "\n".join(plain(row) for row in confirm_lines(plan, who, order, width, UNICODE))
 
 
 def command_of(step: Step) -> str:

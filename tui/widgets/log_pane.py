@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from tui.present.lines import Line
+from tui.present.lines import Line, cut
 from tui.signs import ascii_cells
 from tui.widgets.styled import Styled, harmless
 
@@ -66,13 +66,13 @@ class LogPane(Styled, ScrollView, can_focus=True):
         self.follow = True
         self._settle(0)
 
-    def append_lines(self, lines: list[str]) -> None:
-        """Add lines at the end: any number at once."""
+    def append_lines(self, lines: list[str], total: int | None = None) -> None:
+        """Add lines at the end: any number at once. ``total`` counts those too that were dropped before they came."""
         if not lines:
             return
         before = len(self._shown)
         self._lines.extend(lines)
-        self.total += len(lines)
+        self.total = self.total + len(lines) if total is None else total
         if self._needle:
             matching = [line for line in lines if self._needle in line.lower()]
             self._shown.extend(matching)
@@ -157,15 +157,18 @@ class LogPane(Styled, ScrollView, can_focus=True):
         number, width = y + int(scroll_y), self.size.width
         if not 0 <= number < len(self._shown):
             return Strip.blank(width, self.rich_style)
-        strip = self._line_strip(number)
+        # The cell under the scroll bar is not seen: what is cut ends before it.
+        strip = self._line_strip(number, self.scrollable_content_region.width)
         return strip.crop_extend(int(scroll_x), int(scroll_x) + width, self.rich_style).apply_offsets(
             int(scroll_x), number
         )
 
-    def _line_strip(self, number: int) -> Strip:
+    def _line_strip(self, number: int, width: int) -> Strip:
+        """A line cut to the width, which its end tells; what is copied and exported is the whole line."""
         text = harmless(self._shown[number])
         if self.signs.ascii:
             text = ascii_cells(text)
+        text = cut(text.rstrip(), max(width - 1, 1), self.signs)
         spans = tokens_of(" " + text)
         strip = Strip([Segment(part, self.token_style(token)) for part, token in spans])
         selection = self.text_selection

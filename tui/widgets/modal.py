@@ -224,13 +224,23 @@ class Box(ModalScreen[T]):
     def fit(self) -> None:
         """Give the text what the fields and buttons leave; it scrolls where that is too little."""
         alone = self.has_class("-alone")
-        room = self.app.size.height - (5 if alone else 9)
+        room = self.app.size.height - (5 if alone else 8)
         fields = self.query_one("#fields")
         rows = min(len(fields.children), max(room - 4, 2))
         fields.styles.height = rows
         text = self.query_one("#text", TextPane)
         text.styles.max_height = max(room - rows, 2)
-        text.show(self.lines)
+        self.draw_text()
+
+    def draw_text(self) -> None:
+        """The text and, where there is room for one, a blank row before the fields."""
+        blank = [()] if self.query("#fields > *") and not self.has_class("-alone") else []
+
+        def made(width: int) -> list[Line]:
+            told = [*self.lines(width)]
+            return [*told, *blank] if told else told
+
+        self.query_one("#text", TextPane).show(made)
 
     def action_scroll_text(self, by: int) -> None:
         """Scroll the text, where it does not fit."""

@@ -153,7 +153,8 @@ class RowList(Styled, ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line; the cursor row is drawn in the cursor's colours alone."""
-        width = self.size.width
+        # The cell under the scroll bar is not seen: what is cut ends before it.
+        width = self.scrollable_content_region.width
         number = y + int(self.scroll_offset.y)
         if not 0 <= number < len(self._lines):
             return Strip.blank(width, self.rich_style)
@@ -237,10 +238,22 @@ class TextPane(Scrolled):
         if self.room.width != self._width:
             self._draw()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many rows as its lines have at that width: the first frame already shows lines made for it."""
+        room = width - self.scrollbar_size_vertical
+        if room > 0 and room != self._width:
+            self._make_for(room)
+            # Not by assignment, which asks for a layout: one is under way.
+            self.set_reactive(TextPane.virtual_size, Size(room, len(self._drawn)))
+        return len(self._drawn)
+
+    def _make_for(self, width: int) -> None:
+        self._width = width
+        self._drawn = list(self._make(width)) if width > 0 else []
+
     def _draw(self) -> None:
-        # Hidden or not yet laid out it has no width: the app's stands in, so that it has a height to be laid out with.
-        self._width = self.room.width or self.app.size.width
-        self._drawn = list(self._make(self._width)) if self._width > 0 else []
+        # Hidden or not yet laid out it has no width: the app's stands in until there is one.
+        self._make_for(self.room.width or self.app.size.width)
         self.virtual_size = Size(self._width, len(self._drawn))
         self.refresh()
 

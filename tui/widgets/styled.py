@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.scrollbar import ScrollBarRender
@@ -9,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mesh.text import clean
-from tui.present.lines import Line
+from tui.present.lines import Line, clip, plain, width_of
 from tui.signs import UNICODE, Signs, ascii_cells
 from tui.themes import TOKENS
 
@@ -58,7 +59,13 @@ class Styled(_Base):
         return self.rich_style + self.screen.get_component_rich_style(f"t-{token}", partial=True)
 
     def strip(self, given: Line, width: int, over: Style | None = None) -> Strip:
-        """Exactly ``width`` cells of a line; ``over`` replaces every token's style (the cursor row)."""
+        """Exactly ``width`` cells of a line; ``over`` replaces every token's style (the cursor row).
+
+        What does not fit ends with an ellipsis, unless only blanks are left out.
+        """
         shown = ascii_cells if self.signs.ascii else str
-        segments = [Segment(shown(harmless(text)), over or self.token_style(token)) for text, token in given]
+        cells = tuple((shown(harmless(text)), token) for text, token in given)
+        if width_of(cells) > width and cell_len(plain(cells).rstrip()) > width:
+            cells = clip(cells, width, self.signs)
+        segments = [Segment(text, over or self.token_style(token)) for text, token in cells]
         return Strip(segments).adjust_cell_length(width, over or self.rich_style)
