@@ -29,19 +29,20 @@ class SetUp(Framed):
         Key("p", "setup.pause", "pause", "begin no new step, or go on", "pause"),
         Key("X", "setup.stop", "stop", "stop after the calls under way", "stop", acts=True),
         Key("R", "setup.retry", "retry", "go on with a run that failed or was stopped", "retry", acts=True),
+        Key("greater_than_sign", "app.next_step", "next_step", "next step of the rail: the mesh", "mesh"),
         Key("A", "setup.continue", "continue", "continue a run that was cut off", "continue", acts=True),
         Key("enter", "app.open", "open", "the finding behind a failed step, else the step", "finding"),
         *(Key(k.keys, k.id, k.name, k.help, k.label and "filter", wide=True) for k in FIND),
         Key("c", "app.copy", "copy", "copy the step's command", "copy command"),
         EXPORT,
-        *COMMON,
+        *(key for key in COMMON if key.name != "next_step"),
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(KEYS)
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown_step = ""
-        self._followed = False
+        self._shown: tuple[float, str] = (0.0, "")
+        self._moved_in = 0.0
 
     def body(self) -> ComposeResult:
         """Steps and outcome, the wait, the log."""
@@ -87,15 +88,11 @@ class SetUp(Framed):
         self._draw_log()
 
     def _follow_step(self, rows: RowList) -> None:
-        """Until the user moves, the cursor is on the step that runs or failed: the screen opens where things happen."""
+        """Until the user moves, the cursor is where things happen, and in the end on what happened last."""
         run = self.run_view
-        if run is None or self._followed:
-            return
-        for state in ("failed", "running"):
-            here = next((step.id for step in run.plan.todo() if run.of(step.id).state == state), "")
-            if here:
-                rows.cursor = here
-                return
+        here = present.step_of_interest(run) if run is not None and run.started != self._moved_in else ""
+        if here:
+            rows.cursor = here
 
     def _outcome(self, width: int) -> list[Line]:
         if self.wide:
@@ -106,10 +103,11 @@ class SetUp(Framed):
         log, run, step = self.query_one(LogPane), self.run_view, self.step
         if run is None:
             return
-        key = step.id if step else ""
-        if key != self._shown_step:
-            self._shown_step = key
-            log.replace(*self.app.logs.of(key))
+        key = (run.started, step.id if step else "")
+        if key != self._shown:
+            self._shown = key
+            log.replace(*self.app.logs.of(key[1]))
+        self._catch_up()
         if step is not None:
             width = self.app.size.width
             head = present.log_head(step, run, self.session.now, width, self.signs, log.follow, log.total, self.find)
@@ -117,12 +115,19 @@ class SetUp(Framed):
 
     def lines_arrived(self, fresh: dict[str, list[str]]) -> None:
         """Lines of the shown step are added; the others wait until it is shown."""
-        if self._shown_step in fresh:
-            self.query_one(LogPane).append_lines(fresh[self._shown_step])
+        if self._shown[1] in fresh:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Add what came since the log was drawn last: while another place is open nobody hands the lines over."""
+        log = self.query_one(LogPane)
+        log.append_lines(*self.app.logs.after(self._shown[1], log.total))
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:
-        self._followed = self._followed or message.by_user
+        run = self.run_view
+        if message.by_user and run is not None:
+            self._moved_in = run.started
         self.draw()
 
     @on(LogPane.FollowChanged)
@@ -139,9 +144,15 @@ class SetUp(Framed):
         self.query_one(LogPane).find(text)
 
     def label_of(self, key: Key) -> str:
-        """``p`` goes on when paused."""
-        run = self.run_view
-        return "go on" if key.name == "pause" and run is not None and run.state == "paused" else key.label
+        """What the key does in this state."""
+        run, step = self.run_view, self.step
+        state = run.state if run else ""
+        if (key.name, state) in (("pause", "paused"), ("retry", "cancelled")):
+            return "go on"
+        if key.name == "open":
+            found = run is not None and step is not None and run.of(step.id).finding
+            return "finding" if found else "step" if run is not None else "plan"
+        return key.label
 
     def reason_off(self, name: str) -> str:
         """Why a key does nothing now."""
@@ -152,7 +163,7 @@ class SetUp(Framed):
                 return "it is stopping: calls that are under way cannot be interrupted"
             return "" if state in ("running", "paused", "confirming") else "nothing is running"
         if name == "retry":
-            return "" if state in ("failed", "cancelled") and run and run.number else "R is off: no run has failed"
+            return "" if state in ("failed", "cancelled") and run and run.number else "R is off: no run failed"
         if name == "continue":
             if state == "cut off" and self.session.gathering.running:
                 return "A is off: reading what is really there"
@@ -165,11 +176,9 @@ class SetUp(Framed):
         """Keys that this state has no use for give way to those it needs."""
         run = self.run_view
         state = run.state if run else ""
-        hidden = {
-            "cut off": {"pause", "stop", "retry"},
-            "failed": {"pause", "stop", "continue"},
-            "cancelled": {"pause", "stop", "continue"},
-        }.get(state, {"retry", "continue"})
+        kept = {"cut off": {"continue"}, "failed": {"retry"}, "cancelled": {"retry"}, "done": {"next_step"}}
+        under_way = {"pause", "stop"} if run is not None and run.under_way else set()
+        hidden = {"pause", "stop", "retry", "continue", "next_step"} - kept.get(state, under_way)
         return [key for key in super().foot_keys() if key.action.partition(":")[2] not in hidden]
 
     def key_pause(self) -> None:
@@ -190,7 +199,8 @@ class SetUp(Framed):
 
     def key_retry(self) -> None:
         """Ask, then go on."""
-        self._ask_to_go_on("Retry")
+        run = self.run_view
+        self._ask_to_go_on("Retry" if run is not None and run.state == "failed" else "Continue")
 
     def key_continue(self) -> None:
         """Ask, then go on."""
@@ -199,13 +209,14 @@ class SetUp(Framed):
     def _ask_to_go_on(self, verb: str) -> None:
         from screens.confirm import Confirm
 
-        rest = self.app.director.runs.rest()
-        if rest is not None:
-            self.app.push_screen(Confirm(rest, self.app.director.who(), verb), self._going_on)
+        run, rest = self.run_view, self.app.director.runs.rest()
+        if run is not None and rest is not None:
+            numbers = run.plan.numbers
+            self.app.push_screen(Confirm(rest, self.app.director.who(), verb, numbers), self._going_on)
 
     def _going_on(self, sure: bool | None) -> None:
         if sure:
-            self._followed = False
+            self._moved_in = 0.0
             self.app.director.runs.go_on()
 
     def key_open(self) -> None:

@@ -21,7 +21,7 @@ from tui import starting, themes
 from tui.bridge import Bridge
 from tui.commands import Commands
 from tui.copy import copy_text
-from tui.messages import EventsReady, JobCancelled, JobDone, JobFailed
+from tui.messages import EventsReady, JobCancelled, JobDone, JobEnded, JobFailed
 from tui.options import Options
 from tui.present import crash
 from tui.present.frame import ORDER, PLACES
@@ -178,9 +178,10 @@ class MeshwrightApp(App[int], inherit_bindings=False):
     def take_lines(self) -> None:
         """Log lines that waited; twenty times a second while a run is under way."""
         fresh = self.logs.add(self.bridge.take_lines())
-        arrived = getattr(self.screen, "lines_arrived", None)
-        if fresh and arrived is not None:
-            arrived(fresh)
+        for screen in self.screen_stack if fresh else ():
+            arrived = getattr(screen, "lines_arrived", None)
+            if arrived is not None:
+                arrived(fresh)
 
     @on(EventsReady)
     def _events_ready(self) -> None:
@@ -188,17 +189,23 @@ class MeshwrightApp(App[int], inherit_bindings=False):
 
     @on(JobDone)
     def _job_done(self, message: JobDone) -> None:
-        if message.job == "run":
-            self.take_lines()
+        self._take_last_lines(message)
         self.director.on_done(message)
 
     @on(JobFailed)
     def _job_failed(self, message: JobFailed) -> None:
+        self._take_last_lines(message)
         self.director.on_failed(message)
 
     @on(JobCancelled)
     def _job_cancelled(self, message: JobCancelled) -> None:
+        self._take_last_lines(message)
         self.director.on_cancelled(message)
+
+    def _take_last_lines(self, message: JobEnded) -> None:
+        """However a run ends, what it said last is shown: after it nobody asks for lines."""
+        if message.job == "run":
+            self.take_lines()
 
     @on(Worker.StateChanged)
     def _worker_ended(self, message: Worker.StateChanged) -> None:
@@ -313,7 +320,7 @@ def run_app(ports: Ports, options: Options) -> int:
         app.bridge.close(ports.lab.stop if ports.lab is not None else None)
     run = app.session.run
     if app.fatal is not None:
-        number = run.number if run is not None and run.armed else 0
+        number = run.number if run is not None and run.state != "done" else 0
         starting.say_fatal(app.fatal, app.state_folder, app.place, number)
         return int(Exit.INTERNAL)
     if run is not None and run.under_way and run.number and not options.demo:

@@ -75,7 +75,7 @@ class RunView:
     @property
     def armed(self) -> bool:
         """Whether a confirmed plan is open: running, paused or failed (screens.md §2.1)."""
-        return self.under_way or self.state in ("failed", "cancelled")
+        return self.under_way or self.state == "failed"
 
     def of(self, step: str) -> StepView:
         """The state of a step."""
@@ -186,22 +186,26 @@ def _on_run(run: RunView, event: ev.Event) -> RunView:
         case ev.RunStarted():
             return replace(run, number=event.run, state="running")
         case ev.StepStarted():
-            return _with(run, event.step, StepView("running", event.at, attempt=event.attempt))
+            before = run.of(event.step)
+            spent = before.seconds if before.state == "done" else 0.0
+            return _with(run, event.step, StepView("running", event.at, spent, attempt=event.attempt))
         case ev.StepWaiting():
             return _with(run, event.step, replace(run.of(event.step), waiting=event.what, until=event.until))
         case ev.ServiceProven():
             return replace(run, proof=event.proof)
         case ev.StepDone():
-            before = run.of(event.step)
-            return _with(
-                run,
-                event.step,
-                replace(before, state=event.state, seconds=event.seconds, message=event.message, finding=event.finding),
-            )
+            return _with(run, event.step, _ended(run.of(event.step), event))
         case ev.RunDone():
             return replace(run, state=event.state, seconds=event.seconds, summary=event.summary)
         case _:
             return run
+
+
+def _ended(before: StepView, event: ev.StepDone) -> StepView:
+    """The step after its end; one that a run going on found as it left it keeps the time that it took."""
+    again = event.state == "already" and before.seconds > 0
+    state, seconds = ("done", before.seconds) if again else (event.state, event.seconds)
+    return replace(before, state=state, seconds=seconds, message=event.message, finding=event.finding)
 
 
 def _with(run: RunView, step: str, view: StepView) -> RunView:

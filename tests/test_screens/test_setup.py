@@ -1,11 +1,15 @@
 """Set-up: a run from the gate to its end, its log, stopping, failing, going on, quitting."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mesh import events as ev
+from mesh.errors import MeshError
+from mesh.finding import Risk
 from tests.test_screens.stage import Stage, staged
 from tests.test_tui.fakes import FakePorts, two_clusters
 from tests.test_tui.worlds import bare, joining, of_world
@@ -104,6 +108,123 @@ async def test_the_log_follows_until_it_is_scrolled_and_end_follows_again(tmp_pa
         assert "following" in stage.text() and "agents ready 59/212" in stage.text()
         await stage.press("slash", *"42/", "enter")
         assert "agents ready 42/212" in stage.text() and "agents ready 41/212" not in stage.text()
+
+
+async def test_lines_that_came_while_another_screen_was_open_are_shown_to_the_last(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        running(stage)
+        await stage.press("5")
+        app = stage.app
+        second = app.session.plan.todo()[1].id if app.session.plan else ""
+        for away, back in (("q", "escape"), ("2", "5")):
+            await stage.press(away)
+            app.bridge.emit(ev.StepOutput(second, 0.0, f"$ said while {away} was open"))
+            app.take_lines()
+            await stage.press(back)
+            assert f"said while {away} was open" in stage.text()
+
+
+async def test_the_last_lines_of_a_run_that_raises_are_shown(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        running(stage)
+        await stage.press("5")
+        app = stage.app
+        second = app.session.plan.todo()[1].id if app.session.plan else ""
+
+        async def raising() -> None:
+            app.bridge.emit(ev.StepOutput(second, 0.0, "$ the last word"))
+            raise MeshError("the connection was lost")
+
+        app.director.submit("run", "carrying out the plan", raising)
+        await stage.settle()
+        assert "the last word" in stage.text()
+
+
+def ended(stage: Stage, state: str) -> None:
+    """A run that ended after its second step, or after all."""
+    app = stage.app
+    plan = app.session.plan
+    assert plan is not None
+    now = app.session.now
+    told: list[ev.Event] = []
+    for step in plan.todo()[: 2 if state == "cancelled" else None]:
+        told += [ev.StepStarted(step.id, now - 60), ev.StepDone(step.id, "done", now - 30, 30.0)]
+        app.logs.add([ev.StepOutput(step.id, 0.0, f"$ log of {step.id}")])
+    told.append(ev.RunDone(12, state, 222.0, "over"))
+    app.show_session(on_events(replace(app.session, run=RunView(plan, 12, "running", now - 222)), told))
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled"])
+async def test_after_its_end_set_up_shows_the_last_step_and_what_to_do(tmp_path: Path, state: str) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        ended(stage, state)
+        await stage.press("5")
+        plan = stage.app.session.plan
+        assert plan is not None
+        last = plan.todo()[-1 if state == "done" else 1]
+        assert f"log of {last.id}" in stage.text()
+        foot = stage.line(24)
+        assert "p pause" not in foot and "X stop" not in foot and "⏎ step" in foot
+        assert ("> mesh" if state == "done" else "R go on") in foot
+        assert "ARMED" not in stage.line(1)
+        told = "Joined in 03:42" if state == "done" else "Stopped. Nothing is running; what was done stays, R goes on."
+        assert told in stage.line(23)
+        await stage.press("up")
+        assert f"log of {plan.todo()[-2 if state == 'done' else 0].id}" in stage.text()
+
+
+async def test_a_run_that_goes_on_keeps_numbers_and_times_of_its_steps(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        ended(stage, "cancelled")
+        await stage.press("5", "R")
+        plan = stage.app.session.plan
+        assert plan is not None
+        rest = [step for step in plan.todo()[2:] if step.risk is Risk.DISRUPTIVE]
+        text = stage.text()
+        assert "Continue plan" in text and rest
+        assert all(re.search(rf"│ .*\b{plan.numbers[step.id]}\b.*  \w", text) for step in rest)
+        await stage.press("escape")
+        first = plan.todo()[0].id
+        again: list[ev.Event] = [ev.StepStarted(first, 0.0), ev.StepDone(first, "already", 0.0, 0.2)]
+        stage.app.show_session(on_events(stage.app.session, again))
+        await stage.settle()
+        assert "00:30" in stage.line(4) and "✓" in stage.line(4)
+
+
+async def test_a_step_without_output_says_so(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        running(stage)
+        await stage.press("5", "up")
+        assert "no output" in stage.text() and "following" not in stage.text()
+
+
+async def test_the_quit_box_is_whole_in_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        plan = stage.app.session.plan
+        assert plan is not None
+        stage.app.show_session(replace(stage.app.session, run=RunView(plan)))
+        await stage.press("5")
+        frames: list[str] = []
+        paint = stage.app._display
+
+        def painted(*given: Any) -> None:
+            paint(*given)
+            frames.append(stage.text())
+
+        monkeypatch.setattr(stage.app, "_display", painted)
+        await stage.press("q")
+        boxes = [frame for frame in frames if " Quit ─" in frame]
+        assert boxes
+        for frame in boxes:
+            words = " ".join(re.findall(r"│(.*)│", frame))
+            told = " ".join(words.split())
+            assert "The run is under way. Quitting stops it after the calls that are under way; it" in told, frame
 
 
 async def test_quitting_a_run_that_is_not_done_asks_and_ends_with_4(tmp_path: Path) -> None:

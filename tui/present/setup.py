@@ -108,6 +108,16 @@ def _time(step: Step, run: RunView, now: float) -> tuple[str, str]:
     return f"needs {told}" if told != "-" else "to do", "muted"
 
 
+def step_of_interest(run: RunView) -> str:
+    """The step to look at: one that failed, runs or was cut off; else the last that began; "" before any did."""
+    todo = [step.id for step in run.plan.todo()]
+    for states in (("failed",), ("running",), ("started", "sent"), ("cancelled",)):
+        here = next((step for step in todo if run.of(step).state in states), "")
+        if here:
+            return here
+    return next((step for step in reversed(todo) if run.of(step).state), "")
+
+
 def log_head(
     step: Step | None, run: RunView, now: float, width: int, signs: Signs, following: bool, lines: int, find: str
 ) -> Line:
@@ -122,7 +132,8 @@ def log_head(
         left += f" waits for: {view.waiting}{until}"
     elif view.state:
         left += f" {words.STEP_WORDS.get(view.state, view.state)}"
-    right = (f"{find} · " if find else "") + ("following" if following else f"{lines:,} lines, End follows")
+    told = "following" if following else f"{lines:,} lines, End follows"
+    right = (f"{find} · " if find else "") + (told if lines else "no output")
     return rule(cut(left, width - len(right) - 10, signs), right, width, signs, lead=1)
 
 
@@ -195,6 +206,8 @@ def status(session: Session) -> str:
         return ""
     if run.state == "done":
         return f"Joined in {words.clock(run.seconds)}. {proof(run)}  > opens the mesh."
+    if run.state in ("failed", "cancelled"):
+        return end_words(session)
     order = run.plan.numbers
     for step in run.plan.todo():
         view = run.of(step.id)

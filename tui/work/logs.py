@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from mesh.events import StepOutput
 from tui.present import words
@@ -29,6 +30,11 @@ class StepLogs:
     def of(self, step: str) -> tuple[list[str], int]:
         """The lines kept of a step and how many there were in all."""
         return list(self._lines.get(step, ())), self._totals.get(step, 0)
+
+    def after(self, step: str, seen: int) -> tuple[list[str], int]:
+        """The lines kept of a step that came after the first ``seen``, and how many there were in all."""
+        lines, total = self._lines.get(step, ()), self._totals.get(step, 0)
+        return list(islice(lines, max(len(lines) - (total - seen), 0), None)), total
 
     def clear(self) -> None:
         """Forget everything: another run begins."""
