@@ -15,6 +15,7 @@ from mesh.model.kubernetes import Node, provider_of
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, LoadBalancer, VpnConnection
 from mesh.reading import Cached, Collected, Cost, NotRead, Scope
 from mesh.subject import OfCluster
+from mesh.text import plural
 
 
 class CloudReader(Protocol):
@@ -206,7 +207,7 @@ def _cell(value: object) -> str:
             return f"{value.id.rpartition('/')[2]} {', '.join(value.prefixes[:2])}"
         case Firewall():
             rules = sum(len(group.rules) for group in value.groups)
-            return f"{len(value.groups)} groups, {rules} rules"
+            return f"{plural(len(value.groups), 'group')}, {plural(rules, 'rule')}"
         case LoadBalancer():
             scheme = {True: "private", False: "public", None: "scheme unknown"}[value.internal]
             return f"{scheme} {', '.join(value.addresses[:2])}".strip()

@@ -106,10 +106,18 @@ class Clusters(Framed):
     def _opened(self) -> None:
         self.action_press("open")
 
+    @property
+    def _nothing(self) -> str:
+        return "the contexts are not listed yet" if self.session.contexts is None else "there is no context to choose"
+
     def reason_off(self, name: str) -> str:
         """Why a key does nothing now."""
         if name == "login" and self.ref is None:
             return "i is off: no context is highlighted"
+        if name in ("choose", "copy", "find", "export") and not self.session.refs:
+            return self._nothing
+        if name == "open" and not (self.session.chosen or self.session.unfinished):
+            return "choose clusters with space first" if self.session.refs else self._nothing
         return ""
 
     def key_choose(self) -> None:
@@ -126,8 +134,7 @@ class Clusters(Framed):
             self.app.go("setup")
             return
         if not session.chosen:
-            nothing = "the contexts are not listed yet" if session.contexts is None else "there is nothing to read"
-            self.tell("choose clusters with space first" if session.refs else nothing)
+            self.tell("choose clusters with space first")
             return
         if len(session.chosen) == 1 and self._inspect != session.chosen[0]:
             self._inspect = session.chosen[0]

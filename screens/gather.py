@@ -91,12 +91,21 @@ class Facts(Framed):
         session = self.session
         if name == "stop" and not session.gathering.running:
             return "x is off: nothing is being read"
+        if name in ("raw", "copy", "export") and not session.gathering.state:
+            return "there are no facts yet"
         if name == "refresh":
             if not session.chosen:
                 return "r is off: no cluster is chosen, press 1"
             if self.app.run_is_open():
                 return "r is off: a run is under way, it reads what it needs"
         return ""
+
+    def label_of(self, key: Key) -> str:
+        """Before anything is read Enter reads, or leads to where clusters are chosen."""
+        if self.session.gathering.state:
+            return key.label
+        begin = "read facts" if self.session.chosen else "clusters"
+        return {"open": begin, "refresh": "read"}.get(key.name, key.label)
 
     def key_left(self) -> None:
         """The cluster to the left."""
@@ -112,11 +121,14 @@ class Facts(Framed):
         self.draw()
 
     def key_open(self) -> None:
-        """The cell, or where clusters are rows the cluster, in full."""
+        """The cell, or where clusters are rows the cluster, in full; before anything is read, what comes first."""
         from screens.detail import Detail
 
-        if not self.query_one("#list", RowList).cursor:
-            self.key_next_step()
+        if not self.session.gathering.state:
+            if self.session.chosen:
+                self.action_press("refresh")
+            else:
+                self.app.go("clusters")
             return
         self.app.push_screen(Detail("facts", f"{self.cluster} {self.collector}".strip(), self._detail, self.copied()))
 

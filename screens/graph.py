@@ -13,6 +13,7 @@ from mesh.draw.map import draw_map
 from mesh.model.picture import Health
 from tui.frame import Framed, bindings
 from tui.present import mesh as present
+from tui.present.frame import needed_place
 from tui.present.keys import COMMON, COPY, Key
 from tui.present.lines import Line, rule
 from tui.widgets.bar import Bar
@@ -110,6 +111,7 @@ class Mesh(Framed):
 
     @on(CanvasView.Selected)
     def _selected(self) -> None:
+        self.draw_frame()
         self.draw_body()
 
     @on(CanvasView.Resized)
@@ -124,9 +126,10 @@ class Mesh(Framed):
         """Why a key does nothing now."""
         judged = self.session.judged
         if name == "next_sick" and not self._sick():
-            return "nothing is sick"
+            return "nothing is sick" if judged is not None else "there is no picture yet"
         if name == "all" and (judged is None or len(judged.picture.clusters) <= 4):
-            return "a is off: up to four clusters every link is drawn"
+            few = "a is off: up to four clusters every link is drawn"
+            return few if judged is not None else "there is no picture yet"
         if name in ("copy", "export", "view") and judged is None:
             return "there is no picture yet"
         if name == "refresh" and self.app.run_is_open():
@@ -160,15 +163,26 @@ class Mesh(Framed):
         judged = self.session.judged
         key = self.canvas.selected
         if judged is None:
-            self.app.go("facts" if self.session.chosen else "clusters")
+            self.app.go(needed_place(self.session))
             return
-        link = next((link for link in judged.picture.links if key == f"link:{link.a}|{link.b}"), None)
-        if link is not None and link.health is Health.ABSENT:
+        if self._unconnected():
             self.app.go("plan")
             return
         name = key.partition(":")[2].replace("|", f" {self.signs.both} ")
         make = lambda width: present.detail(self.session, key, width, self.signs)  # noqa: E731
         self.app.push_screen(Detail("mesh", name, make))
+
+    def _unconnected(self) -> bool:
+        """Whether a link is selected that is not there yet."""
+        links = self.session.judged.picture.links if self.session.judged else ()
+        absent = (f"link:{link.a}|{link.b}" for link in links if link.health is Health.ABSENT)
+        return self.canvas.selected in absent
+
+    def label_of(self, key: Key) -> str:
+        """Enter leads to what the picture needs, and from a link that is not there to the plan."""
+        if key.name != "open":
+            return key.label
+        return needed_place(self.session) or ("plan" if self._unconnected() else key.label)
 
     def key_view(self) -> None:
         """The next view."""

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from mesh.plan import Plan, Step
 from tui.frame import Framed, bindings
 from tui.present import plan as present
+from tui.present.frame import needed_place
 from tui.present.keys import COMMON, FIND, Key
 from tui.present.lines import Line, rule
 from tui.widgets.bar import Bar
@@ -102,13 +103,23 @@ class PlanPlace(Framed):
         """Why a key does nothing now."""
         if name == "apply":
             return present.off(self.session)
-        if name in ("choices", "export") and self.plan is None:
-            return f"{'g' if name == 'choices' else 'e'} is off: there is no plan yet"
+        letters = {"choices": "g", "raw": "v", "export": "e", "find": "/", "copy": "c"}
+        if name in letters and self.plan is None:
+            return f"{letters[name]} is off: there is no plan yet"
         if name == "choices" and self.app.run_is_open():
             return "g is off: a run is under way"
         if name == "refresh" and self.app.run_is_open():
             return "r is off: a run is under way, it reads what it needs"
         return ""
+
+    @property
+    def _first(self) -> str:
+        """The place that comes first while there is no plan: one cluster makes none."""
+        return needed_place(self.session) or "clusters"
+
+    def label_of(self, key: Key) -> str:
+        """While there is no plan Enter leads to what it needs."""
+        return self._first if key.name == "open" and self.plan is None else key.label
 
     def key_open(self) -> None:
         """The step in full; with a plan that is off and no step, to what keeps it off."""
@@ -116,7 +127,7 @@ class PlanPlace(Framed):
 
         plan, step = self.plan, self.step
         if plan is None:
-            self.app.go("facts" if self.session.chosen else "clusters")
+            self.app.go(self._first)
         elif step is None:
             self.key_next_step()
         else:

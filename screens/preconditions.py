@@ -11,10 +11,14 @@ from mesh.finding import Finding, Problem
 from tui.frame import Framed, bindings
 from tui.present import finding as one
 from tui.present import findings as present
+from tui.present.frame import needed_place
 from tui.present.keys import COMMON, COPY, EXPORT, FIND, Key
 from tui.present.lines import Line, rule
 from tui.widgets.bar import Bar
 from tui.widgets.rows import RowList, TextPane
+
+# The keys that work on findings.
+OF_FINDINGS = ("unfold", "fold", "all", "layer", "unfold_all", "find", "next_match", "prev_match", "copy", "export")
 
 
 class Preconditions(Framed):
@@ -110,6 +114,7 @@ class Preconditions(Framed):
 
     @on(RowList.Moved)
     def _moved(self) -> None:
+        self.draw_frame()
         self._draw_detail()
 
     @on(RowList.Opened)
@@ -117,12 +122,12 @@ class Preconditions(Framed):
         self.action_press("open")
 
     def key_open(self) -> None:
-        """The finding in full; on an empty list the next step."""
+        """The finding in full; on an empty list the next step, or what it needs first."""
         from screens.finding import FindingScreen
 
         found, _ = self.found
         if found is None:
-            self.key_next_step()
+            self.app.go(needed_place(self.session) or "plan")
         else:
             self.app.push_screen(FindingScreen(present.finding_key(found)))
 
@@ -172,9 +177,20 @@ class Preconditions(Framed):
         """Why a key does nothing now."""
         if name == "refresh" and self.app.run_is_open():
             return "r is off: a run is under way, it reads what it needs"
-        if name == "copy" and not one.fix_command(self.found[0]) if self.found[0] else False:
-            return "c is off: this finding has no command"
+        if self.session.judged is None:
+            return "there are no findings yet" if name in OF_FINDINGS else ""
+        found, problem = self.found
+        if name in ("unfold", "fold") and not (problem and problem.consequences):
+            return "nothing is folded under this row"
+        if name == "copy" and not (found and one.fix_command(found)):
+            return "c is off: this finding has no command" if found else "c is off: no finding is highlighted"
         return ""
+
+    def label_of(self, key: Key) -> str:
+        """Where no finding is highlighted Enter leads on."""
+        if key.name == "open" and self.found[0] is None:
+            return needed_place(self.session) or "plan"
+        return key.label
 
     def key_copy(self) -> None:
         """The command of the fix that is shown."""

@@ -168,8 +168,8 @@ class SetUp(Framed):
             if state == "cut off" and self.session.gathering.running:
                 return "A is off: reading what is really there"
             return "" if state == "cut off" else "A is off: no run was cut off"
-        if name == "export" and run is None:
-            return "e is off: nothing has run"
+        if name in ("export", "copy", "find") and run is None:
+            return "nothing has run yet"
         return ""
 
     def foot_keys(self) -> list[FootKey]:

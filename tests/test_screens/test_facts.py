@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mesh import catalogue as fact
+from mesh.events import CollectorProgress
 from mesh.model.context import Right, Rights
 from tests.test_screens.stage import compare, staged
 from tests.test_tui.fakes import (
@@ -20,6 +21,7 @@ from tests.test_tui.fakes import (
     two_clusters,
 )
 from tests.test_tui.worlds import EAST, TOKYO, chosen, denied
+from tui.session import on_events
 
 
 async def test_before_anything_is_read_it_says_what_it_needs(tmp_path: Path) -> None:
@@ -143,3 +145,13 @@ async def test_pseudonyms_leave_no_name_and_keep_what_lies_inside_what(
         text = (tmp_path / "meshwright-facts.json").read_text()
         assert "eks-tokyo" not in text and "aks-east" not in text and "cluster-1" in text
         json.loads(text)
+
+
+async def test_while_a_run_reads_the_rail_says_reading_not_unknown(tmp_path: Path) -> None:
+    async with staged(chosen(two_clusters(tmp_path))) as stage:
+        await stage.press("enter")
+        assert "[2 Facts✓]" in stage.line(2)
+        told = CollectorProgress("eks-tokyo", "nodes", "reading", 1, 3)
+        stage.app.show_session(on_events(stage.app.session, [told]))
+        await stage.settle()
+        assert "[2 Facts◐]" in stage.line(2)

@@ -7,6 +7,8 @@ import pytest
 from tests.test_screens.stage import staged
 from tests.test_tui.worlds import bare, many, of_world
 from tui.present.frame import PLACES
+from tui.present.lines import width_of
+from tui.widgets.rows import TextPane
 
 
 @pytest.mark.parametrize("place", [place.key for place in PLACES])
@@ -21,6 +23,16 @@ async def test_every_key_of_a_place_is_in_its_help(tmp_path: Path, place: str) -
                 assert key.help in text, key.id
         await stage.press("escape")
         assert stage.app.place == next(item.id for item in PLACES if item.key == place)
+
+
+@pytest.mark.parametrize("place", [place.key for place in PLACES])
+async def test_nothing_that_help_tells_is_cut_on_a_narrow_screen(tmp_path: Path, place: str) -> None:
+    async with staged(of_world(tmp_path, bare()), (60, 18)) as stage:
+        await stage.press("enter", place, "question_mark")
+        for _ in range(4):
+            drawn = stage.app.screen.query_one("#text", TextPane).drawn
+            assert drawn and max(width_of(row) for row in drawn) <= 60
+            await stage.press("tab")
 
 
 async def test_pages_turn_and_can_be_searched(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def title(session: Session) -> tuple[str, str]:
         return "Reading stopped · what was not read is ?", ""
     if gathering.state == "failed":
         return "Reading failed", ""
-    return "Facts", f"{len(session.chosen)} clusters chosen"
+    chosen = len(session.chosen)
+    return "Facts", f"{chosen} {'cluster' if chosen == 1 else 'clusters'} chosen"
 
 
 def _complete(session: Session, cluster: str) -> bool:

@@ -150,6 +150,13 @@ def rail(session: Session, place: str, width: int, signs: Signs) -> tuple[Line, 
     return joined, parts
 
 
+def needed_place(session: Session) -> str:
+    """While nothing is judged, the place that comes first: where clusters are chosen or facts read. "" once it is."""
+    if session.judged is not None:
+        return ""
+    return "facts" if session.chosen else "clusters"
+
+
 def title_right(title: str, right: str, more: Sequence[str], width: int) -> str:
     """What stands at the right of the title, with ``more``: it gives way, part by part, where both do not fit."""
     parts = [*(part for part in right.split(" · ") if part), *(part for part in more if part)]
@@ -208,6 +215,9 @@ def _facts_state(session: Session) -> str:
         return ""
     if session.outdated:
         return "outdated"
+    # A run reads too, without a reading of its own being under way.
+    if any(item.state in ("reading", "waiting") for item in gathering.progress.values()):
+        return "running"
     bad = any(item.state not in ("done", "") for item in gathering.progress.values())
     return "unknown" if gathering.unknown or bad or gathering.state != "done" else "done"
 

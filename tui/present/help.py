@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from rich.cells import cell_len
+
 from mesh.finding import State
 from tui.present.frame import PLACES
 from tui.present.keys import Key, shown
-from tui.present.lines import Line, column, line, wrapped
+from tui.present.lines import Line, Span, column, line, width_of, wrap, wrapped
 from tui.present.words import STATE_TOKENS
 from tui.signs import Signs
 
@@ -101,13 +103,17 @@ def here(keys: Sequence[Key], reason: Callable[[str], str], width: int, signs: S
     look = [key for key in own if not key.acts]
     act = [key for key in own if key.acts]
     made: list[Line] = [line((" Look", "title"))]
-    made += [_key_line(key, reason(key.name), signs) for key in look]
+    made += [row for key in look for row in _key_lines(key, reason(key.name), width, signs)]
     if act:
         made += [(), line((" Act", "title"), ("   asks first", "muted"))]
-        made += [_key_line(key, reason(key.name), signs) for key in act]
+        made += [row for key in act for row in _key_lines(key, reason(key.name), width, signs)]
     made += [(), line((" Everywhere", "title"))]
-    made += [line("   ", (column(key, 10), "key"), " ", text) for key, text in EVERYWHERE]
-    made += [(), line(" Capital letters are the only keys that can change a cluster. They ask first.")]
+    taken = {key.keys for key in own}
+    made += [line("   ", (column(key, 10), "key"), " ", text) for key, text in EVERYWHERE if key not in taken]
+    made += [
+        (),
+        *wrapped("Capital letters are the only keys that can change a cluster. They ask first.", width, "", " ", " "),
+    ]
     made += [line((" Shift-drag selects with the mouse as usual.", "muted"))]
     return made
 
@@ -115,11 +121,20 @@ def here(keys: Sequence[Key], reason: Callable[[str], str], width: int, signs: S
 _COMMON = {"app.next_step", "app.prev_step", "app.out", "app.back", "app.help"}
 
 
-def _key_line(key: Key, why: str, signs: Signs) -> Line:
-    off = f"   ({why})" if why else ""
-    return line(
-        "   ", (column(shown(key.keys, signs), 10, signs), "muted" if why else "key"), f" {key.help}", (off, "muted")
-    )
+def _key_lines(key: Key, why: str, width: int, signs: Signs) -> list[Line]:
+    """What a key does, and below it, where there is no room behind it, why it does not do so now."""
+    rows = _beside((column(shown(key.keys, signs), 10, signs), "muted" if why else "key"), key.help, width)
+    off = (f"   ({why})", "muted") if why else ("", "")
+    if width_of(rows[-1]) + cell_len(off[0]) <= width:
+        return [*rows[:-1], line(*rows[-1], off)]
+    return [*rows, *wrapped(off[0].strip(), width, "muted", " " * 14, " " * 14)]
+
+
+def _beside(label: Span, text: str, width: int) -> list[Line]:
+    """A label and a text that is wrapped under itself."""
+    indent = cell_len(label[0]) + 4
+    first, *rest = wrap(text, width - indent)
+    return [line("   ", label, " ", first), *(line(" " * indent, row) for row in rest)]
 
 
 def everything(keys: Sequence[Key], width: int, signs: Signs) -> list[Line]:
@@ -130,7 +145,9 @@ def everything(keys: Sequence[Key], width: int, signs: Signs) -> list[Line]:
         for place in PLACES
     ]
     for key in keys:
-        made.append(line("   ", (column(shown(key.keys, signs), 9, signs), "key"), column(key.id, 23, signs), key.help))
+        first, *rest = wrap(key.help, width - 35)
+        made.append(line("   ", (column(shown(key.keys, signs), 9, signs), "key"), column(key.id, 23, signs), first))
+        made += [line(" " * 35, row) for row in rest]
     return made
 
 
