@@ -12,7 +12,7 @@ from tui.frame import Framed, bindings
 from tui.present import plan as present
 from tui.present.frame import needed_place
 from tui.present.keys import COMMON, FIND, Key
-from tui.present.lines import Line, rule
+from tui.present.lines import Line, at_most, rule
 from tui.widgets.bar import Bar
 from tui.widgets.rows import RowList, TextPane
 
@@ -88,7 +88,7 @@ class PlanPlace(Framed):
         off = present.blocker_lines(self.session, width)
         if self.wide:
             return [*off, *(present.step_detail(step, plan, width, self.signs, self.values) if step else [])]
-        return [*off[:2], *(present.step_short(step, plan, width, self.signs) if step else [])]
+        return [*at_most(off, 2, width, self.signs), *(present.step_short(step, plan, width, self.signs) if step else [])]
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:

@@ -203,7 +203,7 @@ def _clusters_state(session: Session) -> str:
     if access & {Access.EXPIRED, Access.NO_PLUGIN} and session.gathering.clusters:
         return "unknown"
     if session.gathering.clusters:
-        return "done"
+        return "warn" if Access.PARTIAL in access else "done"
     return "running" if session.chosen else ""
 
 

@@ -83,7 +83,7 @@ def lines(
     elif page == 1:
         made = everything(keys, width, signs)
     elif page == 2:
-        made = sign_lines(signs)
+        made = sign_lines(width, signs)
     elif page == 3:
         made = [
             row
@@ -151,7 +151,7 @@ def everything(keys: Sequence[Key], width: int, signs: Signs) -> list[Line]:
     return made
 
 
-def sign_lines(signs: Signs) -> list[Line]:
+def sign_lines(width: int, signs: Signs) -> list[Line]:
     """The eight states, steps, links, marks."""
     made: list[Line] = [line((" States", "title"))]
     told = {
@@ -164,10 +164,11 @@ def sign_lines(signs: Signs) -> list[Line]:
         State.NOT_APPLICABLE: "does not apply here",
         State.ERROR: "the check itself failed: a fault of this program",
     }
-    made += [
-        line("   ", (column(signs.states[state], 4, signs), STATE_TOKENS[state]), column(state.value, 9, signs), text)
-        for state, text in told.items()
-    ]
+    for state, text in told.items():
+        first, *rest = wrap(text, width - 16)
+        sign = (column(signs.states[state], 4, signs), STATE_TOKENS[state])
+        made.append(line("   ", sign, column(state.value, 9, signs), first))
+        made += [line(" " * 16, row) for row in rest]
     made += [(), line((" Steps and links", "title"))]
     for sign, text in (
         (signs.todo, "not yet"),
