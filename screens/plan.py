@@ -88,7 +88,10 @@ class PlanPlace(Framed):
         off = present.blocker_lines(self.session, width)
         if self.wide:
             return [*off, *(present.step_detail(step, plan, width, self.signs, self.values) if step else [])]
-        return [*at_most(off, 2, width, self.signs), *(present.step_short(step, plan, width, self.signs) if step else [])]
+        return [
+            *at_most(off, 2, width, self.signs),
+            *(present.step_short(step, plan, width, self.signs) if step else []),
+        ]
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:
