@@ -166,8 +166,8 @@ def sign_lines(width: int, signs: Signs) -> list[Line]:
     }
     for state, text in told.items():
         first, *rest = wrap(text, width - 16)
-        sign = (column(signs.states[state], 4, signs), STATE_TOKENS[state])
-        made.append(line("   ", sign, column(state.value, 9, signs), first))
+        shown = (column(signs.states[state], 4, signs), STATE_TOKENS[state])
+        made.append(line("   ", shown, column(state.value, 9, signs), first))
         made += [line(" " * 16, row) for row in rest]
     made += [(), line((" Steps and links", "title"))]
     for sign, text in (
