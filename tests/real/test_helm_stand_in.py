@@ -171,7 +171,7 @@ def same(tellers: tuple[Teller, Teller]) -> None:
         assert differences(mine, theirs) == []
 
 
-def test_install_upgrade_rollback_and_uninstall(tellers: tuple[Teller, Teller]) -> None:
+def test_install_upgrade_rollback_and_uninstall(tellers: tuple[Teller, Teller], tmp_path: Path) -> None:
     for teller in tellers:
         for words in ("status cilium", "list", f"upgrade cilium {OLD}", "rollback cilium", "uninstall cilium"):
             teller.helm(*words.split())
@@ -186,6 +186,11 @@ def test_install_upgrade_rollback_and_uninstall(tellers: tuple[Teller, Teller]) 
         teller.look()
         teller.helm("get", "values", "cilium")
         teller.helm("get", "values", "cilium", "-o", "json", "--revision", "1")
+        (tmp_path / "cas.pem").write_text("one, and\ntwo\n")
+        bundle = ("--set", "tls.caBundle.enabled=true", "--set-file", "tls.caBundle.content=cas.pem")
+        teller.helm("upgrade", "cilium", str(OLD), "--reuse-values", *bundle)
+        teller.helm("upgrade", "cilium", str(OLD), "--reuse-values", "--set-file", "tls.caBundle.content=gone.pem")
+        teller.look()
         teller.helm("upgrade", "cilium", str(NEW), "--reset-values", "--set", MESH, "--history-max", "3")
         teller.look()
         teller.helm("rollback", "cilium", "2")

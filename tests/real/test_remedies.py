@@ -1,12 +1,15 @@
 """The remedies of findings as a person would type them: to the real kubectl and to the real chart."""
 
 import base64
+import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +20,9 @@ from mesh.finding import Command, Finding, Fix
 from mesh.subject import Subject
 from tests.real import clusters
 from tests.real.conftest import Clusters
-from tests.real.control_plane import ControlPlane
+from tests.real.control_plane import ControlPlane, wait_for
+from tests.real.lab import Lab, lab_up
+from tests.real.programs import ROOT
 from tests.test_mesh.cases import CASES
 from tests.test_mesh.changes import BOTH, A, T, other_ca
 from tests.test_mesh.worlds import SHAPES, World
@@ -185,3 +190,60 @@ def test_one_authority_is_given_to_both(typist: Typist, authorities: dict[str, s
     typist.succeed(put)
     east, tokyo = (authority(two_clusters[CONTEXTS[name]]) for name in (A, T))
     assert east == tokyo and base64.b64decode(tokyo["ca.crt"]).decode() == authorities[clusters.AKS]
+
+
+# --- a broken lab, mended as it says ------------------------------------------------------------------------------
+
+
+class Person:
+    """Reads what ``check`` says of a lab, and types it, with the real kubectl and the lab's helm."""
+
+    def __init__(self, lab: Lab, kubectl: Path, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        (folder / "bin").mkdir()
+        (folder / "bin" / "kubectl").symlink_to(kubectl)
+        self.env = {**os.environ, **lab.env, "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+        self.env["PATH"] = f"{folder / 'bin'}:{lab.env['PATH']}"
+
+    def check(self) -> dict[str, Any]:
+        """The report on both clusters."""
+        contexts = [word for context in self.lab.contexts for word in ("--context", context)]
+        command = [sys.executable, "-m", "tui", "check", *contexts, "-o", "json"]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=120, check=False)
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def type(self, argv: list[str]) -> str:
+        """One command, which must succeed: its standard output."""
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, (shell(argv), done.stderr)
+        return done.stdout
+
+
+def root(report: dict[str, Any], code: str) -> dict[str, Any]:
+    (found,) = (one["root"] for one in report["problems"] if one["root"]["code"] == code)
+    return dict(found)
+
+
+@pytest.mark.parametrize("remedy", ["trust-both", "one-ca"])
+def test_a_mesh_of_two_authorities_is_mended_by_what_is_shown(kubectl: Path, tmp_path: Path, remedy: str) -> None:
+    with lab_up(tmp_path / "lab", "--scenario", "ca-mismatch", "--speed", "60") as lab:
+        person = Person(lab, kubectl, tmp_path)
+        told = next(fix for fix in root(person.check(), "CM0608")["fixes"] if fix["id"] == remedy)
+        shows = [one["argv"] for one in told["commands"] if "get" in one["argv"]]
+        (tmp_path / ("cas.pem" if remedy == "trust-both" else "ca.json")).write_text("".join(map(person.type, shows)))
+        for command in told["commands"]:
+            if command["argv"] not in shows:
+                person.type(command["argv"])
+        last: dict[str, Any] = {}
+
+        def mended() -> bool:
+            last.update(person.check())
+            return not last["problems"]
+
+        try:
+            wait_for(mended, 90, "a mesh without a problem", every=1.0)
+        except AssertionError:
+            raise AssertionError([one["root"]["message"] for one in last["problems"]]) from None

@@ -10,9 +10,14 @@ class AssignmentError(ValueError):
     """An assignment that helm refuses; the text is helm's, without its ``failed parsing --set data: `` prefix."""
 
 
-def assign(line: str, tree: dict[str, Any], *, strings: bool = False) -> None:
-    """Apply one ``--set`` (or, with ``strings``, one ``--set-string``) argument to ``tree``."""
-    reader = _Reader(line, _as_string if strings else _as_typed)
+def assign(
+    line: str, tree: dict[str, Any], *, strings: bool = False, value_of: Callable[[str], Any] | None = None
+) -> None:
+    """Apply one ``--set`` (or, with ``strings``, one ``--set-string``) argument to ``tree``.
+
+    ``value_of`` makes the value of a word otherwise: with ``--set-file`` a word names a file.
+    """
+    reader = _Reader(line, value_of or (_as_string if strings else _as_typed))
     while not reader.done():
         reader.assignment(tree)
 

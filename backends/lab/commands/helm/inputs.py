@@ -1,4 +1,4 @@
-"""Values from the command line: files first, then ``--set``, then ``--set-string``, each over the ones before."""
+"""Values from the command line: files, then ``--set``, ``--set-string``, ``--set-file``, each over the ones before."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ VALUES: Final = (
     Flag("values", "csv", "f"),
     Flag("set", "strings"),
     Flag("set-string", "strings"),
+    Flag("set-file", "strings"),
     Flag("set-json", "strings"),
 )
 
@@ -30,7 +31,19 @@ def values(session: Session) -> Tree:
         _assign(line, found, strings=False)
     for line in session["set-string"]:
         _assign(line, found, strings=True)
+    for line in session["set-file"]:
+        try:
+            assign(line, found, value_of=_content)
+        except (AssignmentError, BadCommandLine) as error:
+            raise BadCommandLine(f"failed parsing --set-file data: {error}") from error
     return found
+
+
+def _content(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadCommandLine(f"open {name}: {(error.strerror or '').lower()}") from error
 
 
 def _file(name: str) -> Tree:
