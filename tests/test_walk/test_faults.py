@@ -77,24 +77,28 @@ def test_the_table_has_every_fault(healthy: Lab) -> None:
 
 @pytest.mark.parametrize("fault", SHOWN)
 def test_a_fault_is_the_first_problem_until_it_is_taken_back(healthy: Lab, fault: str) -> None:
-    shown = SHOWN[fault]
+    shows(healthy, fault, SHOWN[fault])
+
+
+def shows(running: Lab, fault: str, shown: Shown) -> None:
+    """Inject it, wait until its roots and no others are told, take it back, wait until all is well."""
     seen: list[tuple[int, list[tuple[str, str]]]] = []
 
     wanted = (shown.code, list(shown.roots))
 
     def looks_so() -> bool:
-        done = healthy.check()
+        done = running.check()
         seen.append((done.code, done.roots))
         return seen[-1] == wanted
 
     def mended() -> bool:
-        done = healthy.check()
+        done = running.check()
         seen.append((done.code, done.roots))
         return clean(done)
 
-    healthy.tell(lambda control: control.inject(fault))
+    running.tell(lambda control: control.inject(fault))
     try:
         until(looks_so, f"{fault} shows {wanted}", _SECONDS, last=seen)
     finally:
-        healthy.tell(lambda control: control.clear(fault))
+        running.tell(lambda control: control.clear(fault))
         until(mended, f"all is well without {fault}", _SECONDS, last=seen)

@@ -8,8 +8,10 @@ import sys
 from backends.lab import registry, server, topology
 from backends.lab.scenarios import places
 from backends.lab.scenarios.living import at_rest, past, populate, settle
-from backends.lab.scenarios.meshes import Member, install_release, values
+from backends.lab.scenarios.meshes import Member, install_release, join, values
 from backends.lab.scenarios.scenario import Scenario
+from backends.lab.scenarios.services import Offer, make_namespace, offer
+from backends.lab.scenarios.worlds import EAST_PODS, TOKYO_PODS
 from backends.lab.world import LabCluster, World
 
 MODULE = "tests.test_walk.trio"
@@ -19,8 +21,8 @@ VERSION = "1.19.5"
 OSAKA_PODS = "10.140.0.0/16"
 
 
-def _three(world: World, *, osaka_addons: bool) -> tuple[LabCluster, LabCluster, LabCluster]:
-    tokyo, east = places.tokyo(world), places.east(world)
+def _three(world: World, *, osaka_addons: bool, tokyo_addons: bool = True) -> tuple[LabCluster, LabCluster, LabCluster]:
+    tokyo, east = places.tokyo(world, addons=tokyo_addons), places.east(world)
     osaka = topology.eks(
         world,
         OSAKA,
@@ -55,10 +57,28 @@ def grown(world: World) -> None:
         world.simulation.settle(30.0)
 
 
+def whole(world: World) -> None:
+    """All three in one mesh, with one global service."""
+    with past(world, 9):
+        tokyo, osaka, east = _three(world, osaka_addons=False, tokyo_addons=False)
+        for here, others in ((tokyo, (places.VNET, OSAKA_VPC)), (osaka, (places.VNET, places.VPC))):
+            for source in others:
+                places.open_nodes(world, here, source)
+        populate(world)
+        members = (Member(tokyo, 1, TOKYO_PODS), Member(osaka, 7, OSAKA_PODS), Member(east, 2, EAST_PODS))
+        join(world, members, VERSION)
+        for cluster in (tokyo, osaka, east):
+            make_namespace(cluster, "shop")
+            offer(cluster, "shop", Offer("cart", 2, True))
+        settle(world, "services", lambda: all(at_rest(member.cluster) for member in members))
+        world.simulation.settle(300.0)
+
+
 SCENARIOS = {
     one.name: one
     for one in (
         Scenario("bare", "three clusters, two clouds, no Cilium", "1", "Guided", bare),
+        Scenario("whole", "three clusters in one mesh", "1", "Guided", whole),
         Scenario("grown", "three clusters, one with Cilium", "1", "Guided", grown),
     )
 }
