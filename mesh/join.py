@@ -60,9 +60,11 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
     plan_id = hashlib.sha256(
         msgspec.json.encode((goal, prints, [step.id for step in steps]), order="sorted")
     ).hexdigest()[:4]
-    found = tuple(_gates(findings, steps))
+    refusals = tuple(_refusals(store, goal))
+    refused = {(blocker.code, blocker.subject) for blocker in refusals}
+    found = tuple(gate for gate in _gates(findings, steps) if (gate.code, gate.subject) not in refused)
     silent = {blocker.subject for blocker in found if blocker.code == "CM0002"}
-    blockers = (*_refusals(store, goal), *found, *gates(situation, steps, silent))
+    blockers = (*refusals, *found, *gates(situation, steps, silent))
     unread = tuple(unknowns(situation)) if any(not step.already for step in steps) else ()
     return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at, unread)
 
@@ -126,10 +128,11 @@ def _refusals(store: FactStore, goal: Goal) -> Iterable[Blocker]:
         owner = store.value(fact.OWNER, OfCluster(member.cluster))
         if owner is None or owner.kind in (OwnerKind.HELM, OwnerKind.UNOWNED):
             continue
-        name = f" ({owner.name})" if owner.name else ""
-        code = "CM0204" if owner.kind is OwnerKind.MANAGED else "CM0205"
-        text = f"Cilium in {member.cluster} is owned by {owner.kind.value}{name}: {owner.evidence}"
-        yield Blocker(code, member.cluster, text, refuses=True)
+        if owner.kind is OwnerKind.MANAGED:
+            code, whose = "CM0204", f"managed by {owner.name or 'the provider'}"
+        else:
+            code, whose = "CM0205", f"owned by {owner.kind.value}{f' ({owner.name})' if owner.name else ''}"
+        yield Blocker(code, member.cluster, f"Cilium is {whose}: {owner.evidence}", refuses=True)
 
 
 def consent_needed(plan: Plan) -> tuple[str, ...]:

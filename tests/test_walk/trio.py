@@ -8,10 +8,11 @@ import sys
 from backends.lab import registry, server, topology
 from backends.lab.scenarios import places
 from backends.lab.scenarios.living import at_rest, past, populate, settle
-from backends.lab.scenarios.meshes import Member, install_release, join, values
+from backends.lab.scenarios.meshes import Member, install_release, join, place_authority, values
 from backends.lab.scenarios.scenario import Scenario
 from backends.lab.scenarios.services import Offer, make_namespace, offer
 from backends.lab.scenarios.worlds import EAST_PODS, TOKYO_PODS
+from backends.lab.storage.resources import DAEMONSETS
 from backends.lab.world import LabCluster, World
 
 MODULE = "tests.test_walk.trio"
@@ -57,6 +58,30 @@ def grown(world: World) -> None:
         world.simulation.settle(30.0)
 
 
+def owned(world: World) -> None:
+    """Cilium of Tokyo and Osaka is there and not ours to change: the provider's, and Argo CD's."""
+    with past(world, 3):
+        tokyo, osaka, _ = _three(world, osaka_addons=False, tokyo_addons=False)
+        populate(world)
+        members = (Member(tokyo, 1, TOKYO_PODS), Member(osaka, 7, OSAKA_PODS))
+        place_authority(members)
+        for member in members:
+            install_release(world, member, VERSION, values(member, mesh=False))
+        settle(world, "EKS", lambda: at_rest(tokyo) and at_rest(osaka))
+        for cluster, kind, marks in (
+            (
+                tokyo,
+                "labels",
+                {"addonmanager.kubernetes.io/mode": "Reconcile"},
+            ),
+            (osaka, "annotations", {"argocd.argoproj.io/tracking-id": "mesh:apps/DaemonSet:kube-system/cilium"}),
+        ):
+            agent = cluster.objects.need(DAEMONSETS, "kube-system", "cilium")
+            agent["metadata"].setdefault(kind, {}).update(marks)
+            cluster.objects.update(DAEMONSETS, agent)
+        world.simulation.settle(30.0)
+
+
 def whole(world: World) -> None:
     """All three in one mesh, with one global service."""
     with past(world, 9):
@@ -78,6 +103,7 @@ SCENARIOS = {
     one.name: one
     for one in (
         Scenario("bare", "three clusters, two clouds, no Cilium", "1", "Guided", bare),
+        Scenario("owned", "Cilium of somebody else", "1", "Guided", owned),
         Scenario("whole", "three clusters in one mesh", "1", "Guided", whole),
         Scenario("grown", "three clusters, one with Cilium", "1", "Guided", grown),
     )
