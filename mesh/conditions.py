@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mesh import catalogue as fact
-from mesh.addresses import covers, is_private, ranges
+from mesh.addresses import covers, is_private, overlap, ranges
 from mesh.checks import ALL_CHECKS
 from mesh.engine import evaluate
 from mesh.explain import message
@@ -229,7 +229,8 @@ def _agents_ready(store: FactStore, clusters: tuple[str, ...], args: Mapping[str
     return _all(results, "all agents ready")
 
 
-def _vpn_up(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -> Told:
+def _vpn_up(store: FactStore, clusters: tuple[str, ...], args: Mapping[str, Any]) -> Told:
+    """Each site has a tunnel that is up, and one to every member whose network a connection names (``far``)."""
     results: list[Told] = []
     for cluster in clusters:
         connections = _need(store, fact.VPN, cluster)
@@ -237,6 +238,11 @@ def _vpn_up(store: FactStore, clusters: tuple[str, ...], _: Mapping[str, Any]) -
             continue
         up = any(item.tunnels_up for item in connections)
         results.append((up, f"no tunnel of {cluster} is up" if connections else f"{cluster} has no VPN connection"))
+        for peer, prefixes in args.get("far", {}).items():
+            there = ranges(tuple(prefixes))
+            ways = [item for item in connections if overlap(ranges(item.static_prefixes), there)]
+            if peer != cluster and ways:
+                results.append((any(item.tunnels_up for item in ways), f"no tunnel of {cluster} to {peer} is up"))
     return _all(results, "tunnels up")
 
 

@@ -16,6 +16,8 @@ def vpn_step(now: Situation, _: tuple[Step, ...]) -> list[Step]:
     sites = tuple(c for c in now.clusters if now.store.value(fact.VPN, OfCluster(c)))
     if len(now.clusters) < 2 or not sites:
         return []
+    networks = {cluster: now.store.value(fact.CLOUD_NETWORK, OfCluster(cluster)) for cluster in now.clusters}
+    far = {cluster: list(network.prefixes) for cluster, network in networks.items() if network}
     return [
         Step(
             id="vpn",
@@ -23,7 +25,7 @@ def vpn_step(now: Situation, _: tuple[Step, ...]) -> list[Step]:
             clusters=sites,
             why="Nodes reach each other by their private addresses; without a tunnel nothing later can work.",
             effects=(Verify(sites),),
-            until=(Condition("vpn-up", sites),),
+            until=(Condition("vpn-up", sites, {"far": far}),),
             risk=Risk.NONE,
             does="waits for the tunnels to be up, as the clouds tell; nothing is changed",
             undo="nothing to undo",

@@ -7,9 +7,10 @@ import pytest
 
 from mesh import catalogue as fact
 from mesh.assess import Assessment, assess
+from mesh.conditions import holds
 from mesh.finding import Risk
 from mesh.join import consent_needed, moved
-from mesh.model.network import FirewallRule
+from mesh.model.network import FirewallRule, VpnConnection
 from mesh.plan import ConnectPeers, HelmApply, OpenRules, ParkDaemonSets, Plan, Step
 from mesh.values import flatten
 from tests.test_mesh.worlds import SHAPES, World
@@ -48,6 +49,26 @@ def test_the_order_is_the_procedures() -> None:
     )  # fmt: skip
     assert order == sorted(order)
     assert not plan.blockers
+
+
+def test_the_vpn_is_checked_towards_every_member() -> None:
+    world = SHAPES["three"]()
+    here, near, far = world.clusters
+
+    def to(cluster: str, tunnels: int) -> VpnConnection:
+        return VpnConnection(
+            f"{cluster}-{tunnels}", "available", tunnels, 2, world.get(fact.CLOUD_NETWORK, cluster).prefixes
+        )
+
+    def told(*connections: VpnConnection) -> tuple[bool, tuple[bool | None, str]]:
+        world.put(fact.VPN, here, connections)
+        step = plan_of(world).step("vpn")
+        return step.already, holds(step.until[0], world.store())
+
+    assert told(to(near, 1), to(far, 0)) == (False, (False, f"no tunnel of {here} to {far} is up"))
+    assert told(to(near, 0), to(far, 0)) == (False, (False, f"no tunnel of {here} is up"))
+    assert told(to(near, 1), to(far, 0), to(far, 2)) == (True, (True, "tunnels up")), "one of two ways is enough"
+    assert told(VpnConnection("bgp", "available", 2, 2))[0], "what names no network is not taken for missing"
 
 
 def test_needs_point_backwards_only() -> None:
