@@ -93,6 +93,7 @@ class Runner:
         self.states: dict[str, str] = {step.id: "already" for step in plan.steps if step.already}
         self.journal: Journal | None = None
         self.failure: tuple[Step, str, Finding | None] | None = None
+        self.taken = ""
 
     async def run(self) -> RunResult:
         """Check that the plan still rests on what is so, take the leases, carry the steps out, give the leases back.
@@ -197,8 +198,9 @@ class Runner:
             for cluster in self.plan.clusters:
                 try:
                     await writers.cluster(cluster).hold(holder, LEASE_SECONDS)
-                except Refused:
+                except Refused as error:
                     # Somebody took the lease after ours ran out: no new step may begin under their feet.
+                    self.taken = error.title
                     self.control.stop()
                 except MeshError:
                     continue
@@ -323,12 +325,16 @@ class Runner:
             step, message, finding = self.failure
             result = RunResult(run, "failed", step.id, message, finding)
         elif any(state == "cancelled" for state in self.states.values()) or len(self.states) < len(self.plan.steps):
-            result = RunResult(run, "cancelled")
+            result = RunResult(run, "cancelled", message=self.taken)
         else:
             result = RunResult(run, "done")
         journal.end(result.state, seconds)
-        words: Mapping[str, str] = {"done": "Joined", "failed": "Stopped at", "cancelled": "Stopped"}
-        self.emit(RunDone(run, result.state, seconds, f"{words[result.state]} {result.failed}".strip()))
+        words: Mapping[str, str] = {
+            "done": "Joined",
+            "failed": f"Stopped at {result.failed}",
+            "cancelled": f"Stopped: {self.taken}" if self.taken else "Stopped",
+        }
+        self.emit(RunDone(run, result.state, seconds, words[result.state]))
         return result
 
 

@@ -16,8 +16,9 @@ from mesh.journal import latest_unfinished, read_run
 from mesh.model.cilium import CiliumSettings, PeerEntry
 from mesh.model.kubernetes import Service
 from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Prove, Step, Verify
+from mesh.ports import Outcome
 from mesh.run import Control, run_plan
-from tests.test_mesh.fakes import FakeCluster, FakePorts, FakeWorld, Recorder, failing, ref
+from tests.test_mesh.fakes import FakeCluster, FakeHelm, FakePorts, FakeWorld, Recorder, failing, ref
 
 REFS = (ref("a"), ref("b"))
 
@@ -335,3 +336,30 @@ async def test_a_cancellation_while_the_leases_end_is_not_swallowed(
     assert world.calls[-3:] == ["release a", "release b", "close"]
     record = latest_unfinished(ports.store)
     assert record is not None and record.unfinished
+
+
+async def test_a_lease_that_somebody_else_took_stops_the_run_and_is_told(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.run.LEASE_SECONDS", 0)
+    ports, events, lost = FakePorts(world), Recorder(), asyncio.Event()
+
+    async def hold(cluster: FakeCluster, holder: str, seconds: int) -> None:
+        if "helm a" in world.calls:
+            lost.set()
+            raise Refused("b is being changed by tanaka")
+
+    async def apply(helm: FakeHelm, ref: Any, *_: Any) -> Outcome:
+        await world.did(f"helm {ref.key}")
+        await lost.wait()
+        return Outcome()
+
+    monkeypatch.setattr(FakeCluster, "hold", hold)
+    monkeypatch.setattr(FakeHelm, "apply", apply)
+    plan = plan_of(world, step("one", "a", "b"), step("two", "b", "a", "one"))
+    result = await asyncio.wait_for(run_plan(plan, REFS, ports, events), 10)
+    assert (result.state, result.message) == ("cancelled", "b is being changed by tanaka")
+    assert "helm b" not in world.calls
+    assert [event.summary for event in events if isinstance(event, RunDone)] == [
+        "Stopped: b is being changed by tanaka"
+    ]

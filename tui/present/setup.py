@@ -225,7 +225,7 @@ def end_words(session: Session) -> str:
     if run.state == "done":
         return status(session)
     if run.state == "cancelled":
-        return "Stopped. Nothing is running; what was done stays, R goes on."
+        return f"{run.summary or 'Stopped'}. Nothing is running; what was done stays, R goes on."
     order = run.plan.numbers
     failed = next((step for step in run.plan.todo() if run.of(step.id).state == "failed"), None)
     if failed is None:

@@ -110,7 +110,8 @@ class Printer:
 
                     say(f"    cause: {event.finding.code} {event.finding.subject} {message(event.finding)}")
             case RunDone():
-                say(f"{event.summary} in {event.seconds:.0f} s")
+                how, colon, why = event.summary.partition(":")
+                say(f"{how} in {event.seconds:.0f} s{colon}{why}")
 
 
 class JsonPrinter:
