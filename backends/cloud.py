@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from mesh import catalogue as fact
-from mesh.facts import FactName, FactStore, Known, Origin, Reason
+from mesh.facts import FactName, FactStore, Known, Origin
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import ContextRef, Provider, Right
 from mesh.model.kubernetes import Node, provider_of
@@ -150,9 +150,7 @@ class CloudCollector:
         if reader is None:
             return Collected({self._fact: scope.known(None, "no cloud")}, "no cloud")
         if not isinstance(nodes, Known):
-            raise NotRead(
-                Reason.NOT_COLLECTED, "the nodes are not known, and they name the cloud's objects", nodes.lift
-            )
+            raise NotRead(nodes.reason, "the nodes are not known, and they name the cloud's objects", nodes.lift)
         value = await self._readers.ask(partial(self._read, reader, scope.facts, scope.ref))
         return Collected({self._fact: scope.known(value, self.label, Origin.CLOUD)}, _cell(value))
 
@@ -160,7 +158,7 @@ class CloudCollector:
 def _mesh_api(reader: CloudReader, facts: FactStore, ref: ContextRef) -> LoadBalancer | None:
     server = facts.get(fact.MESH_API, OfCluster(ref.key))
     if not isinstance(server, Known):
-        raise NotRead(Reason.NOT_COLLECTED, "the mesh API's Service is not known", server.lift)
+        raise NotRead(server.reason, "the mesh API's Service is not known", server.lift)
     if server.value is None or server.value.service_type != "LoadBalancer":
         return None
     return reader.load_balancer(server.value)

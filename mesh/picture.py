@@ -33,7 +33,8 @@ def picture_of(store: FactStore, clusters: Sequence[str], findings: Iterable[Fin
 
 def _box(store: FactStore, cluster: str) -> ClusterBox:
     subject = OfCluster(cluster)
-    settings = store.value(fact.SETTINGS, subject)
+    told = store.get(fact.SETTINGS, subject)
+    settings = told.value if isinstance(told, Known) else None
     context = store.value(fact.CONTEXT, subject)
     nodes = store.get(fact.NODES, subject)
     dots = tuple(NodeDot(node.name, node.ready) for node in nodes.value) if isinstance(nodes, Known) else ()
@@ -45,6 +46,7 @@ def _box(store: FactStore, cluster: str) -> ClusterBox:
         settings.pod_cidrs if settings else (),
         dots,
         isinstance(store.get(fact.VERSION, subject), Known),
+        isinstance(told, Known),
     )
 
 
@@ -121,7 +123,7 @@ def _round_trip(store: FactStore, a: str, b: str, names: dict[str, str]) -> Plan
         if not isinstance(health, Known):
             continue
         known = True
-        probed, answered = _probed(health.value, names[peer])
+        probed, answered = _probed(health.value, names[peer]) if names[peer] else (0, 0)
         total, good = total + probed, good + answered
     if not known:
         return _NOT_READ

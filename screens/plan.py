@@ -22,7 +22,7 @@ class PlanPlace(Framed):
 
     PLACE = "plan"
     KEYS: ClassVar[tuple[Key, ...]] = (
-        Key("enter", "app.open", "open", "the step in full; while the plan is off, what keeps it off", "open"),
+        Key("enter", "app.open", "open", "the step in full; without a plan, what it needs", "open"),
         Key("g", "plan.choices", "choices", "edit the choices behind the plan", "edit choices"),
         Key("v", "app.raw", "raw", "the whole values diff of the step", "values diff"),
         Key("A", "plan.apply", "apply", "apply the plan", "apply", acts=True),
@@ -88,10 +88,8 @@ class PlanPlace(Framed):
         off = present.blocker_lines(self.session, width)
         if self.wide:
             return [*off, *(present.step_detail(step, plan, width, self.signs, self.values) if step else [])]
-        return [
-            *at_most(off, 2, width, self.signs),
-            *(present.step_short(step, plan, width, self.signs) if step else []),
-        ]
+        short = present.step_short(step, plan, width, self.signs) if step else []
+        return [*at_most(off, 2, width, self.signs), *short]
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:

@@ -85,7 +85,7 @@ def _box(canvas: Canvas, box: ClusterBox, place: _Place, box_width: int, width: 
     if box.cloud:
         canvas.put(x + box_width - len(box.cloud) - 3, place.top, f" {box.cloud} ", "muted")
     inner = box_width - 4
-    cidr = box.pod_cidrs[0] if box.pod_cidrs else "no Cilium yet" if box.reachable else "not reachable"
+    cidr = box.pod_cidrs[0] if box.pod_cidrs else "" if box.name else box.nameless
     number = f"#{box.cluster_id}  " if box.cluster_id else ""
     canvas.put(x + 2, place.top + 1, fit(number + cidr, inner, g.ellipsis), "muted")
     for index, node in enumerate(box.nodes[:MAX_NODES]):

@@ -37,7 +37,10 @@ class NodeDot(Struct, frozen=True):
 
 
 class ClusterBox(Struct, frozen=True):
-    """A cluster: its key, Cilium name and id ("" and 0 = no Cilium), cloud word, pod ranges, nodes."""
+    """A cluster: its key, Cilium name and id ("" and 0 = none that is known), cloud word, pod ranges, nodes.
+
+    ``read``: whether Cilium's settings were read, so that without a name there is no Cilium.
+    """
 
     key: str
     name: str = ""
@@ -46,6 +49,14 @@ class ClusterBox(Struct, frozen=True):
     pod_cidrs: tuple[str, ...] = ()
     nodes: tuple[NodeDot, ...] = ()
     reachable: bool = True
+    read: bool = True
+
+    @property
+    def nameless(self) -> str:
+        """What is to be said where there is no Cilium name: absent, or only not read."""
+        if not self.reachable:
+            return "not reachable"
+        return "no Cilium yet" if self.read else "Cilium not read"
 
 
 class Plane(Struct, frozen=True):

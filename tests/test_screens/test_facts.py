@@ -155,3 +155,12 @@ async def test_while_a_run_reads_the_rail_says_reading_not_unknown(tmp_path: Pat
         stage.app.show_session(on_events(stage.app.session, [told]))
         await stage.settle()
         assert "[2 Facts◐]" in stage.line(2)
+
+
+async def test_of_all_that_could_not_be_read_the_status_names_what_the_rest_rests_on(tmp_path: Path) -> None:
+    ports = chosen(two_clusters(tmp_path))
+    lost = [CollectorProgress(TOKYO, name, "expired") for name, _ in reversed(COLLECTORS)]
+    ports.gatherer.progress = [*lost, *(CollectorProgress(EAST, name, "done") for name, _ in COLLECTORS)]
+    async with staged(ports) as stage:
+        await stage.press("enter")
+        assert "eks-tokyo: access could not be read (expired), and 5 more." in stage.line(23)

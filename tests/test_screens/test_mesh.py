@@ -120,3 +120,22 @@ async def test_tab_finds_the_sick_and_says_when_nothing_is(tmp_path: Path) -> No
     async with staged(of_world(tmp_path, probed(pair()))) as stage:
         await stage.press("enter", "6", "tab")
         assert "nothing is sick" in stage.line(23)
+
+
+async def test_a_cluster_whose_settings_were_not_read_is_not_called_without_cilium(tmp_path: Path) -> None:
+    world = probed(pair())
+    changes.lose(fact.SETTINGS.name, EAST)(world)
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6")
+        assert "Cilium not read" in stage.text() and "no Cilium yet" not in stage.text()
+        await stage.press("right")
+        assert "control ▶  ? peer's name not read" in stage.text() and "control ◀  ✓ 3/3 agents" in stage.text()
+        assert "not connected" not in stage.text()
+
+
+async def test_enter_is_named_after_where_it_leads(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "6")
+        assert "⏎ open" in stage.line(24)
+        await stage.press("right")
+        assert "⏎ plan" in stage.line(24)

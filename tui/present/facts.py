@@ -203,10 +203,12 @@ def cluster_detail(session: Session, cluster: str, width: int, signs: Signs) -> 
 
 
 def status(session: Session, gathering: Gathering) -> str:
-    """The last thing that ended badly, else what is so."""
+    """The first thing that ended badly, which others may rest on, and how many did; else what is so."""
+    order = [collector for collector, _ in session.collectors]
     bad = [item for item in gathering.progress.values() if item.state in ENDED and item.state != "done"]
     if bad:
-        last = bad[-1]
-        label = dict(session.collectors).get(last.collector, last.collector)
-        return f"{last.cluster}: {label} could not be read ({last.state})."
+        first = min(bad, key=lambda item: order.index(item.collector) if item.collector in order else len(order))
+        label = dict(session.collectors).get(first.collector, first.collector)
+        more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return f"{first.cluster}: {label} could not be read ({first.state}){more}."
     return "Everything was read. > shows the checks." if gathering.state == "done" else ""

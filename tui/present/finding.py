@@ -5,6 +5,7 @@ import shlex
 from rich.cells import cell_len
 
 from mesh.finding import Command, EvidenceRef, Finding, Fix, Missing, Problem, State
+from mesh.text import plural
 from tui.present import words
 from tui.present.findings import subject_text
 from tui.present.lines import Line, Span, at_most, cut, labelled, line, spread, width_of, wrap, wrapped
@@ -115,7 +116,8 @@ def _evidence(finding: Finding, width: int, signs: Signs, now: float, raw: bool)
             head = line((f"  {place:>2} ", "muted"), (f"{signs.dot} ", "muted"), cut(evidence.excerpt, room, signs))
             made.append(spread(head, line((tail, "muted"), " "), width, signs))
     if neutral > NEUTRAL_MAX:
-        made.append(line((f"       and {neutral - NEUTRAL_MAX} more facts, v shows all", "muted")))
+        more = plural(neutral - NEUTRAL_MAX, "more fact")
+        made.append(line((f"       and {more}, v shows all", "muted")))
     for missing in finding.missing:
         rows = wrap(missing_text(missing), width - 8)
         made.append(line("     ", (f"{signs.unknown} ", "unknown"), rows[0]))

@@ -201,7 +201,7 @@ def cluster_lines(key: str, judged: Judgement, width: int, signs: Signs) -> list
     if box is None:
         return []
     ready = sum(node.ready for node in box.nodes)
-    identity = f"#{box.cluster_id} {box.name}" if box.cluster_id else "no Cilium yet"
+    identity = f"#{box.cluster_id} {box.name}" if box.name else box.nameless
     made = [line((f" {box.key}", "title"), f"   {box.cloud}   {identity}")]
     made.append(line("   ", (pad("nodes", 11), "muted"), f"{ready}/{len(box.nodes)} ready"))
     if box.pod_cidrs:
