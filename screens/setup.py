@@ -81,7 +81,9 @@ class SetUp(Framed):
         rows.set_rows(made)
         self._follow_step(rows)
         if not self.wide and self.size_name != "small":
-            rows.styles.height = min(len(made), max(self.app.size.height - 14, 4))
+            # The log keeps eight rows, six on a narrow screen; the frame and the wait have the others.
+            others = 11 if self.size_name == "narrow" else 14
+            rows.styles.height = min(len(made), max(self.app.size.height - others, 4))
         else:
             rows.styles.height = "1fr"
         self.query_one("#detail", TextPane).show(self._outcome)

@@ -203,6 +203,20 @@ async def test_a_step_without_output_says_so(tmp_path: Path) -> None:
         assert "no output" in stage.text() and "following" not in stage.text()
 
 
+async def test_a_narrow_screen_keeps_six_rows_for_the_log_and_the_whole_wait_is_told(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare()), (60, 18)) as stage:
+        await stage.press("enter", "4")
+        running(stage)
+        second = stage.app.session.plan.todo()[1].id if stage.app.session.plan else ""
+        long = "agents ready 0/3; mesh API of eks-tokyo ready 0/1; operators ready 0/2"
+        stage.app.show_session(on_events(stage.app.session, [ev.StepWaiting(second, long, 0.0)]))
+        await stage.press("5")
+        log = stage.app.screen.query_one("#log")
+        assert log.size.height == 6 and stage.app.screen.query_one("#list").size.height == 7
+        await stage.press("enter")
+        assert "operators ready 0/2" in stage.text()
+
+
 async def test_the_quit_box_is_whole_in_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "4")

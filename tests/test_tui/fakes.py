@@ -211,13 +211,11 @@ class FakeLab:
 
     def scenarios(self) -> tuple[Scenario, ...]:
         return (
-            Scenario("classic", "EKS 1.26 + AKS 1.26, Cilium 1.15.1, from nothing", "Guided", "20 min"),
-            Scenario(
-                "fresh", "EKS + AKS, VPN up, no Cilium yet: do the whole path", "Guided", "15 min", "3 + 3 nodes."
-            ),
-            Scenario("vxlan-one-way", "connected, green status, requests that cross hang", "Broken", "5 min"),
-            Scenario("expired", "one login has ended", "Access", "2 min"),
-            Scenario("twins", "two contexts of one cluster", "Access", "1 min"),
+            Scenario("classic", "EKS 1.26 + AKS 1.26, Cilium 1.15.1, from nothing", "Guided", "20"),
+            Scenario("fresh", "EKS + AKS, VPN up, no Cilium yet: do the whole path", "Guided", "15", "3 + 3 nodes."),
+            Scenario("vxlan-one-way", "connected, green status, requests that cross hang", "Broken", "5"),
+            Scenario("expired", "one login has ended", "Access", "2"),
+            Scenario("twins", "two contexts of one cluster", "Access", "1"),
         )
 
     def faults(self) -> tuple[Fault, ...]:

@@ -164,6 +164,8 @@ def _step_words(run: RunView, step: Step, width: int) -> list[Line]:
     if step.undo:
         made += wrapped(f"undo: {step.undo}", width - 2, "muted", "   ", "   ")
     view = run.of(step.id)
+    if view.state == "running" and view.waiting:
+        made += wrapped(f"waits for: {view.waiting}", width - 2, "", "   ", "   ")
     if view.message:
         made += wrapped(view.message, width - 2, "warn", "   ", "   ")
     if run.proof and any(isinstance(effect, Prove) for effect in step.effects):
