@@ -34,6 +34,14 @@ class MeshError(Exception):
         """The error as lines for stderr or an error screen, title first."""
         return [line for line in (self.title, self.detail, self.hint) if line]
 
+    def sentence(self) -> str:
+        """The same on one line, for a status row or a journal."""
+        told = ""
+        for part in self.lines():
+            joint = "" if not told else " " if told[-1] in ".:;!?" else "; " if part[0].islower() else ". "
+            told += joint + part
+        return told
+
 
 class UsageError(MeshError):
     """The call or a file the user gave is wrong; nothing was read or changed."""

@@ -244,7 +244,7 @@ class Runner:
             state = await self._do(step, writers, journal)
             message = ""
         except MeshError as error:
-            state, message = "failed", " ".join(error.lines())
+            state, message = "failed", error.sentence()
             if self.failure is None:
                 self.failure = (step, message, None)
         except asyncio.CancelledError:

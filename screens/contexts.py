@@ -14,6 +14,7 @@ from tui.frame import Framed, bindings
 from tui.present import contexts as present
 from tui.present.keys import COMMON, COPY, FIND, REFRESH, Key
 from tui.present.lines import Line, Row, line, rule
+from tui.present.setup import unfinished_lines
 from tui.widgets.bar import Bar
 from tui.widgets.rows import RowList, TextPane
 
@@ -75,13 +76,16 @@ class Clusters(Framed):
         if record is None:
             return []
         told = f" {self.signs.warn} unfinished run {record.run}  {record.plan.title}"
-        return [Row(f"{UNFINISHED}{record.run}", (line((told, "warn"), ("   enter opens it", "muted")),))]
+        return [Row(f"{UNFINISHED}{record.run}", (line((told, "warn"), (f"   {self.signs.enter} opens it", "muted")),))]
 
     def _draw_detail(self) -> None:
         key = self.query_one("#list", RowList).cursor
         self.query_one("#detail", TextPane).show(lambda width: self._detail(key, width)[: 7 if not self.wide else None])
 
     def _detail(self, key: str, width: int) -> list[Line]:
+        record = self.session.unfinished
+        if record is not None and key.startswith(UNFINISHED):
+            return unfinished_lines(record, width)
         return present.detail(self.session, key, width, self.signs, self._home)
 
     @property
@@ -92,6 +96,7 @@ class Clusters(Framed):
     @on(RowList.Moved)
     def _moved(self) -> None:
         self._inspect = ""
+        self.draw_frame()
         self._draw_detail()
         if self._rest is not None:
             self._rest.stop()
@@ -106,6 +111,14 @@ class Clusters(Framed):
     def _opened(self) -> None:
         self.action_press("open")
 
+    def label_of(self, key: Key) -> str:
+        """On an unfinished run Enter opens it."""
+        return "open run" if key.name == "open" and self._on_unfinished else key.label
+
+    @property
+    def _on_unfinished(self) -> bool:
+        return self.query_one("#list", RowList).cursor.startswith(UNFINISHED)
+
     @property
     def _nothing(self) -> str:
         return "the contexts are not listed yet" if self.session.contexts is None else "there is no context to choose"
@@ -116,7 +129,7 @@ class Clusters(Framed):
             return "i is off: no context is highlighted"
         if name in ("choose", "copy", "find", "export") and not self.session.refs:
             return self._nothing
-        if name == "open" and not (self.session.chosen or self.session.unfinished):
+        if name == "open" and not (self.session.chosen or self._on_unfinished):
             return "choose clusters with space first" if self.session.refs else self._nothing
         return ""
 
@@ -129,12 +142,9 @@ class Clusters(Framed):
     def key_open(self) -> None:
         """Read facts; one cluster alone only when asked twice; an unfinished run is opened."""
         session = self.session
-        if self.query_one("#list", RowList).cursor.startswith(UNFINISHED):
+        if self._on_unfinished:
             self.app.director.runs.open_unfinished()
             self.app.go("setup")
-            return
-        if not session.chosen:
-            self.tell("choose clusters with space first")
             return
         if len(session.chosen) == 1 and self._inspect != session.chosen[0]:
             self._inspect = session.chosen[0]

@@ -109,7 +109,8 @@ class SetUp(Framed):
         if key != self._shown:
             self._shown = key
             log.replace(*self.app.logs.of(key[1]))
-        self._catch_up()
+        # While another screen is open nobody hands the lines over.
+        log.append_lines(*self.app.logs.after(key[1], log.total))
         if step is not None:
             width = self.app.size.width
             head = present.log_head(step, run, self.session.now, width, self.signs, log.follow, log.total, self.find)
@@ -118,12 +119,7 @@ class SetUp(Framed):
     def lines_arrived(self, fresh: dict[str, list[str]]) -> None:
         """Lines of the shown step are added; the others wait until it is shown."""
         if self._shown[1] in fresh:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Add what came since the log was drawn last: while another place is open nobody hands the lines over."""
-        log = self.query_one(LogPane)
-        log.append_lines(*self.app.logs.after(self._shown[1], log.total))
+            self._draw_log()
 
     @on(RowList.Moved)
     def _moved(self, message: RowList.Moved) -> None:

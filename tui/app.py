@@ -291,7 +291,7 @@ class MeshwrightApp(App[int], inherit_bindings=False):
         if run is not None and (run.under_way or (run.state in ("failed", "cancelled") and run.number)):
             from screens.confirm import Quit
 
-            self.push_screen(Quit(run, simulated=self.session.simulated), self._quit)
+            self.push_screen(Quit(run, simulated=bool(self.session.lab)), self._quit)
         else:
             self.exit(return_code=int(Exit.CLEAN))
 

@@ -26,6 +26,13 @@ def settled(ports: Ports, options: Options) -> Options:
     return replace(options, chosen=chosen(named, ports.contexts.list(), everything=False))
 
 
+def in_lab(kubeconfig: str, environment: Mapping[str, str]) -> bool:
+    """Whether every kubeconfig file lies in the folder of a lab that runs by itself: its clusters are simulated."""
+    token = environment.get("MESHWRIGHT_LAB_TOKEN_FILE", "")
+    files = [Path(name) for name in (kubeconfig or environment.get("KUBECONFIG", "")).split(os.pathsep) if name]
+    return bool(token and files) and all(file.parent == Path(token).parent for file in files)
+
+
 def driver() -> Any:
     """Textual's choice, but on a terminal one that paints on stdout."""
     if not sys.platform.startswith(("linux", "darwin")) or os.environ.get("TEXTUAL_DRIVER"):

@@ -90,7 +90,7 @@ async def test_a_designed_error_is_announced_with_its_next_step(tmp_path: Path) 
     ports = two_clusters(tmp_path)
     ports.contexts.list_error = UsageError("KUBECONFIG names a folder", hint="Name files.")
     async with staged(ports) as stage:
-        assert "KUBECONFIG names a folder Name files." in stage.line(23)
+        assert "KUBECONFIG names a folder. Name files." in stage.line(23)
 
 
 async def test_find_filters_and_escape_clears(tmp_path: Path) -> None:

@@ -195,6 +195,14 @@ async def test_a_run_that_goes_on_keeps_numbers_and_times_of_its_steps(tmp_path:
         assert "00:30" in stage.line(4) and "✓" in stage.line(4)
 
 
+async def test_a_failed_step_without_a_finding_offers_none(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        running(stage, failed=True)
+        await stage.press("5")
+        assert "R retry  ⏎ step  c command" in stage.text() and "⏎ finding" not in stage.text()
+
+
 async def test_a_step_without_output_says_so(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "4")
@@ -275,6 +283,9 @@ async def test_an_unfinished_run_is_the_first_row_and_opens_in_set_up(tmp_path: 
     again.store.journals[1] = cut
     async with staged(again) as stage:
         assert "▲ unfinished run 1" in stage.line(4)
+        assert "⏎ open run" in stage.line(24) and "of 10 steps were done. It opens in Set-up" in stage.text()
+        await stage.press("down")
+        assert "⏎ read facts" in stage.line(24) and "of 10 steps were done" not in stage.text()
         await stage.press("up", "up", "home", "enter")
         assert "Run 1 was cut off" in stage.text() and "ARMED" not in stage.line(1)
         assert "A continue" in stage.line(24)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from mesh import events as ev
+from mesh.errors import MeshError
 from mesh.facts import FactKey, Known, Origin, Source
 from mesh.model.context import ContextList
 from mesh.subject import OfCluster
 from tests.test_tui import samples
 from tests.test_tui.fakes import peek, ref
 from tui.session import STALE_AFTER, Gathering, RunView, Session, announcement, on_events
+from tui.starting import in_lab
 
 KEY = FactKey("nodes", OfCluster("a"))
 
@@ -58,3 +60,17 @@ def test_announcements_name_the_step_by_its_number() -> None:
     assert announcement(ev.StepDone("s4", "failed", 0.0, 1.0, "no space left"), run) == "Step 4 failed: no space left."
     assert announcement(ev.Announcement("hello"), None) == "hello"
     assert announcement(ev.CollectorProgress("a", "nodes", "done"), None) == ""
+
+
+def test_a_lab_that_runs_by_itself_is_known_by_its_folder() -> None:
+    lab = {"MESHWRIGHT_LAB_TOKEN_FILE": "/tmp/lab/control-token"}
+    assert in_lab("", {**lab, "KUBECONFIG": "/tmp/lab/kubeconfig"}) and in_lab("/tmp/lab/kubeconfig", lab)
+    assert not in_lab("", {**lab, "KUBECONFIG": "/tmp/lab/kubeconfig:/home/u/.kube/config"})
+    assert not in_lab("/home/u/.kube/config", {**lab, "KUBECONFIG": "/tmp/lab/kubeconfig"})
+    assert not in_lab("", lab) and not in_lab("", {"KUBECONFIG": "/tmp/lab/kubeconfig"})
+
+
+def test_an_error_is_told_in_sentences() -> None:
+    told = MeshError("still waiting for: agents ready 2/3", "the deadline of 120 s has passed", "Retry.").sentence()
+    assert told == "still waiting for: agents ready 2/3; the deadline of 120 s has passed. Retry."
+    assert MeshError("No lab", hint="Start one").sentence() == "No lab. Start one"

@@ -93,6 +93,7 @@ def _app(arguments: argparse.Namespace) -> int:
         raise UsageError("TERM=dumb cannot be drawn on", hint="Use: meshwright check, plan, apply, graph (-h).")
     from backends.wiring import open_ports
     from tui.app import Options, run_app
+    from tui.starting import in_lab
 
     demo = arguments.command == "demo"
     options = Options(
@@ -103,6 +104,7 @@ def _app(arguments: argparse.Namespace) -> int:
         seed=getattr(arguments, "seed", 7),
         contexts=tuple(arguments.context),
         clusters=tuple(arguments.cluster),
+        simulated=in_lab(arguments.kubeconfig or "", os.environ),
     )
     if demo and (options.scenario or options.faults):
         from backends.wiring import lab_refuse_unknown

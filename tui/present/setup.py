@@ -1,6 +1,7 @@
 """Set-up: what a run does, waits for and how it ended (screens.md §3.7)."""
 
 from mesh.draw.lanes import answers_in_words
+from mesh.journal import RunRecord
 from mesh.plan import Prove, Step
 from tui.present import words
 from tui.present.lines import Line, Row, column, cut, line, rule, wrapped
@@ -47,6 +48,14 @@ def counts(run: RunView) -> str:
     if run.state == "paused":
         parts.append("paused")
     return " · ".join(parts)
+
+
+def unfinished_lines(record: RunRecord, width: int) -> list[Line]:
+    """What the first row of Clusters says of a run that did not end well."""
+    todo = record.plan.todo()
+    done = sum(step.id in record.steps and record.steps[step.id].state in ("done", "already") for step in todo)
+    told = f"{done} of {len(todo)} steps were done. It opens in Set-up, which only reads what is really there."
+    return [line((f" Run {record.run}  {record.plan.title}", "title")), *wrapped(told, width - 2, "", "   ", "   ")]
 
 
 def nothing(session: Session) -> list[Line]:
@@ -180,7 +189,7 @@ def _failed(run: RunView, failed: Step, width: int, signs: Signs) -> list[Line]:
     if view.finding is not None:
         finding = view.finding
         subject = words.subject_words(finding.subject, signs)
-        made += [(), line((" ROOT CAUSE", "title"), ("   enter opens the finding", "muted"))]
+        made += [(), line((" ROOT CAUSE", "title"), (f"   {signs.enter} opens the finding", "muted"))]
         told = f"{signs.fail} {finding.code} {subject}: {message(finding)}"
         made += wrapped(told, width - 2, "fail", "   ", "     ")
     made += [(), line((" WHERE IT STOPPED", "title")), *wrapped(view.message, width - 2, "", "   ", "   ")]
@@ -254,8 +263,7 @@ def narrow_outcome(session: Session, width: int, signs: Signs) -> list[Line]:
             view = run.of(failed.id)
             code = f"{view.finding.code} {message(view.finding)}" if view.finding else view.message
             made = wrapped(f"{signs.fail} {code}", width - 2, "fail", " ", "   ")[:2]
-            return [
-                *made,
-                line(" ", ("R", "key"), " retry  ", ("enter", "key"), " finding  ", ("c", "key"), " command"),
-            ]
+            behind = "finding" if view.finding else "step"
+            keys = (("R", "retry"), (signs.enter, behind), ("c", "command"))
+            return [*made, line(" ", *(span for key, does in keys for span in ((key, "key"), f" {does}  ")))]
     return outcome(session, None, width, signs)[:4]

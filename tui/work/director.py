@@ -224,7 +224,7 @@ class Director:
             return
         kind, _, name = message.job.partition(":")
         error = message.error
-        text = " ".join(error.lines()) if isinstance(error, MeshError) else f"{message.what} failed"
+        text = error.sentence() if isinstance(error, MeshError) else f"{message.what} failed"
         self._state_after_failure(kind, name, text)
         if isinstance(error, MeshError):
             self.stage.tell(text)

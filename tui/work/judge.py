@@ -47,7 +47,7 @@ def judge(store: FactStore, clusters: Sequence[str], edits: Mapping[str, str], n
             findings, problems, goal = assessed.findings, assessed.problems, assessed.goal
             plan = assessed.plan(now)
         except MeshError as error:
-            refusal = " ".join(error.lines())
+            refusal = error.sentence()
     if findings is None:
         findings = evaluate(store, clusters)
         problems = problems_of(findings)
