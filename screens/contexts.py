@@ -112,7 +112,9 @@ class Clusters(Framed):
         self.action_press("open")
 
     def label_of(self, key: Key) -> str:
-        """On an unfinished run Enter opens it."""
+        """On an unfinished run Enter opens it; without a lab it leads back to the scenarios."""
+        if key.name == "open" and self.session.lab_state == "failed":
+            return "scenarios"
         return "open run" if key.name == "open" and self._on_unfinished else key.label
 
     @property
@@ -121,15 +123,20 @@ class Clusters(Framed):
 
     @property
     def _nothing(self) -> str:
+        if self.session.lab_state == "failed":
+            return "no lab runs: ⏎ chooses a scenario"
         return "the contexts are not listed yet" if self.session.contexts is None else "there is no context to choose"
 
     def reason_off(self, name: str) -> str:
         """Why a key does nothing now."""
         if name == "login" and self.ref is None:
             return "i is off: no context is highlighted"
+        no_lab = self.session.lab_state == "failed"
         if name in ("choose", "copy", "find", "export") and not self.session.refs:
             return self._nothing
-        if name == "open" and not (self.session.chosen or self._on_unfinished):
+        if name == "refresh" and no_lab:
+            return "r is off: no lab runs"
+        if name == "open" and not no_lab and not (self.session.chosen or self._on_unfinished):
             return "choose clusters with space first" if self.session.refs else self._nothing
         return ""
 
@@ -142,6 +149,11 @@ class Clusters(Framed):
     def key_open(self) -> None:
         """Read facts; one cluster alone only when asked twice; an unfinished run is opened."""
         session = self.session
+        if session.lab_state == "failed":
+            from screens.lab import LabStart
+
+            self.app.push_screen(LabStart())
+            return
         if self._on_unfinished:
             self.app.director.runs.open_unfinished()
             self.app.go("setup")

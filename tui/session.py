@@ -98,6 +98,7 @@ class Session:
 
     lab: str = ""
     lab_state: str = ""
+    lab_error: str = ""
     simulated: bool = False
     scenarios: tuple[Scenario, ...] = ()
     contexts: ContextList | None = None

@@ -38,5 +38,15 @@ async def test_a_lab_that_cannot_start_says_why(tmp_path: Path) -> None:
     ports = FakePorts(tmp_path, FakeContexts())
     ports.lab.error = Refused("The lab's parts are not installed", hint="pip install 'meshwright[lab]'")
     async with staged(ports, options=Options(demo=True, scenario="fresh")) as stage:
-        assert "The lab's parts are not installed pip install" in stage.line(23)
-        assert "lab fresh" not in stage.line(1)
+        assert "The lab's parts are not installed; pip install" in stage.line(23)
+        assert "lab fresh" not in stage.line(1) and "no lab runs" in stage.line(1)
+        await stage.press("4", "1")
+        assert "✗ The lab's parts are not installed; pip install" in stage.line(4)
+        await stage.press("space")
+        assert "no lab runs: ⏎ chooses a scenario" in stage.line(23)
+        await stage.press("r")
+        assert stage.app.session.contexts is None and "⏎ scenarios" in stage.line(24)
+        ports.lab.error = None
+        ports.lab.worlds["classic"] = two_clusters(tmp_path).contexts
+        await stage.press("enter", "enter")
+        assert "lab classic" in stage.line(1) and "2 chosen" in stage.text()

@@ -36,9 +36,17 @@ def heading(width: int, signs: Signs) -> Row:
     return Row("", (cells,))
 
 
+def _no_lab(session: Session, width: int, signs: Signs) -> list[Line]:
+    """Why the lab did not start, and what next."""
+    told = wrapped(session.lab_error, width - 4, "fail", f"  {signs.fail} ", "    ")
+    return [*told, (), line("  ", (signs.enter, "key"), " chooses a scenario.")]
+
+
 def rows(session: Session, width: int, signs: Signs, find: str = "", home: str = "") -> list[Row]:
     """Files with their contexts; a file that could not be used says why."""
     listed = session.contexts
+    if session.lab_state == "failed":
+        return [Row("", tuple(_no_lab(session, width, signs)))]
     if listed is None:
         told = f"starting lab {session.lab}" if session.lab_state == "starting" else "reading kubeconfig files"
         return [Row("", (line((f"  {signs.running} {told}", "muted")),))]

@@ -85,7 +85,8 @@ def header_words(session: Session, place: str, signs: Signs) -> list[Line]:
         return [line("nothing outside this machine is contacted")]
     if place == "clusters":
         if session.contexts is None:
-            return [line("starting the lab" if session.lab_state == "starting" else "reading kubeconfig")]
+            told = {"starting": "starting the lab", "failed": "no lab runs"}
+            return [line(told.get(session.lab_state, "reading kubeconfig"))]
         files = {ref.file for ref in session.refs} | {problem.file for problem in session.contexts.problems}
         return [line(f"{_n(len(session.refs), 'context')} in {_n(len(files), 'file')}")]
     if place == "facts" and gathering.running:

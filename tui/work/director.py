@@ -235,7 +235,7 @@ class Director:
         session, now = self.session, self.ports.clock.now()
         match kind:
             case "lab":
-                self.update(lab_state="failed", lab="")
+                self.update(lab_state="failed", lab="", lab_error=text)
             case "contexts":
                 self.update(contexts=session.contexts or ContextList())
             case "peek":
