@@ -67,3 +67,19 @@ def test_a_close_name_is_suggested() -> None:
 
     with pytest.raises(UsageError, match=r"did you mean fresh\?"):
         lab_refuse_unknown("fressh", ())
+
+
+def options(parser: ArgumentParser, name: str) -> list[tuple[str, object]]:
+    own = [(name, action) for action in parser._actions if not isinstance(action.choices, dict)]
+    return own + [pair for word, inner in parsers(parser).items() for pair in options(inner, f"{name} {word}")]
+
+
+def test_help_says_something_of_every_argument() -> None:
+    told = options(build_parser(), "meshwright")
+    assert len(told) > 50
+    assert not [(name, action) for name, action in told if not getattr(action, "help", None)]
+
+
+def test_a_recording_cannot_be_applied_to() -> None:
+    with pytest.raises(UsageError, match="--from"):
+        build_parser().parse_args(["apply", "--from", "here"])

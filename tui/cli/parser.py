@@ -51,7 +51,13 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
     _choices(check)
     _deadline(check)
     _output(check, "text", "wide", "json")
-    check.add_argument("--layer", action="append", default=[], metavar="N", help="only this layer (0 to 9), repeatable")
+    check.add_argument(
+        "--layer",
+        action="append",
+        default=[],
+        metavar="N",
+        help="only this layer, repeatable: 0 to 9 as explain lists them",
+    )
     check.add_argument(
         "--fail-on",
         choices=("info", "warn", "error", "critical"),
@@ -71,7 +77,7 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--write-values", metavar="DIR", help="write the values files that the plan's helm lines name into DIR"
     )
     apply = commands.add_parser("apply", help="carry a join out", allow_abbrev=False)
-    _reading(apply)
+    _reading(apply, files=False)
     _choices(apply)
     _consent(apply)
     apply.add_argument("--plan", metavar="FILE", help="carry out this plan, or refuse if the clusters changed since")
@@ -88,6 +94,7 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     graph = commands.add_parser("graph", help="draw the mesh and its global services", allow_abbrev=False)
     _reading(graph)
+    _choices(graph)
     _deadline(graph)
     _output(graph, "text", "json")
     graph.add_argument("--width", type=int, default=0, metavar="N", help="columns, 60 or more; the terminal's, else 80")
@@ -99,7 +106,9 @@ def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     rights = commands.add_parser("rights", help="the rights that reading or joining needs, and which are there")
     _reading(rights)
     _deadline(rights)
-    rights.add_argument("--for", dest="purpose", choices=("check", "apply"), default="check")
+    rights.add_argument(
+        "--for", dest="purpose", choices=("check", "apply"), default="check", help="reading (check) or joining (apply)"
+    )
     _output(rights, "text", "json")
     version = commands.add_parser("version", help="the version; needs no cluster", allow_abbrev=False)
     _output(version, "text", "json")
@@ -120,16 +129,25 @@ def _clusters(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--kubeconfig", metavar="FILE", help="this file instead of KUBECONFIG")
 
 
-def _reading(parser: argparse.ArgumentParser) -> None:
+def _reading(parser: argparse.ArgumentParser, *, files: bool = True) -> None:
+    """``files`` = a recording will do."""
     _clusters(parser)
     group = parser.add_argument_group("where facts come from")
     group.add_argument("--lab", metavar="SCENARIO[:FAULT,…]", help="a lab of its own that ends with this command")
-    group.add_argument("--from", dest="bundle", nargs="+", default=[], metavar="PATH", help="recordings or a snapshot")
+    if files:
+        group.add_argument(
+            "--from", dest="bundle", nargs="+", default=[], metavar="PATH", help="recordings or a snapshot"
+        )
 
 
 def _choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--set", action="append", default=[], metavar="CHOICE=VALUE", help="a choice, such as pods.NAME=CIDR"
+        "--set",
+        action="append",
+        default=[],
+        metavar="CHOICE=VALUE",
+        help="a choice of the join, repeatable: version, mtu, exposure, ca, certificates, image, and pods, name, id, "
+        "nodeport, apiserver with .CLUSTER, such as pods.CLUSTER=10.120.0.0/16",
     )
 
 
@@ -151,7 +169,9 @@ def _consent(parser: argparse.ArgumentParser) -> None:
 
 
 def _output(parser: argparse.ArgumentParser, *formats: str) -> None:
-    parser.add_argument("-o", "--output", choices=formats, default=formats[0])
+    parser.add_argument(
+        "-o", "--output", choices=formats, default=formats[0], help=f"form of what is printed; {formats[0]} if left out"
+    )
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
@@ -168,8 +188,8 @@ def _pace(parser: argparse.ArgumentParser) -> None:
 def _lab(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     up = actions.add_parser("up", help="start the lab and stay; prints what a shell needs", allow_abbrev=False)
-    up.add_argument("--scenario", default="fresh", metavar="NAME")
-    up.add_argument("--fault", default="", metavar="A,B")
+    up.add_argument("--scenario", default="fresh", metavar="NAME", help="one of lab scenarios; fresh if left out")
+    up.add_argument("--fault", default="", metavar="A,B", help="faults to inject at the start")
     _pace(up)
     _output(up, "text", "json")
     for name, text in (("scenarios", "what can be started"), ("faults", "what can be injected")):

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,8 @@ from tui.cli.choose import edits
 from tui.cli.plan_text import say_plan
 from tui.cli.printing import say, say_json
 from tui.cli.session import Session, opened
+
+_MAKE: Final = "Make one with: meshwright plan --write FILE"
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -65,6 +68,6 @@ def load(path: Path) -> Plan:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Plan)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", str(error.strerror or error)) from error
+        raise UsageError(f"{path} cannot be read", str(error.strerror or error), _MAKE) from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"{path} is not a plan", str(error), "Make one with: meshwright plan --write FILE") from error
+        raise UsageError(f"{path} is not a plan", str(error), _MAKE) from error
