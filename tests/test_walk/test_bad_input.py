@@ -122,6 +122,19 @@ def test_a_kubeconfig_that_is_no_use(tmp_path: Path, content: str | None, said: 
     assert "There is no context a" in done.err and str(file) in done.err and said in done.err
 
 
+@pytest.mark.parametrize("argv", [("--context", "eks-tokyo"), ()])
+def test_a_shell_whose_lab_has_ended(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    gone = {"MESHWRIGHT_LAB_CONTROL": "http://127.0.0.1:1", "MESHWRIGHT_LAB_TOKEN_FILE": str(tmp_path / "token")}
+    shell = {**gone, "KUBECONFIG": str(tmp_path / "gone")}
+    done = call("check", *argv, env=shell)
+    assert done.code == 2 and "has ended: meshwright lab up" in done.err
+    for words in (("state",), ("inject", "exec-denied"), ("clear", "exec-denied"), ("faults",)):
+        asked = call("lab", *words, env=shell)
+        assert asked.code == 3 and "has ended" in asked.err and "meshwright lab up" in asked.err
+    wrong = call("lab", "inject", "exec-denied:aks-east", env=shell)
+    assert wrong.code == 2 and "exec-denied:target=aks-east" in wrong.err
+
+
 def test_what_is_named_wrongly(tmp_path: Path) -> None:
     file = kubeconfig(tmp_path / "config", {"a": "https://127.0.0.1:9", "b": "https://127.0.0.1:9"})
     unknown = cli(tmp_path, file, "check", "--context", "c")

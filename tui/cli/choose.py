@@ -1,6 +1,7 @@
 """Which contexts a call means: by name, by ``name=context@file``, or all that a lab or bundle holds."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def _context(text: str, found: ContextList) -> ContextRef:
 def _unknown(text: str, found: ContextList) -> UsageError:
     known = ", ".join(ref.key for ref in found.contexts[:12])
     why = f"Known: {known}" if known else f"No contexts in {', '.join(found.searched)}"
-    return UsageError(f"There is no context {text}", why, problems(found) or "kubectl config get-contexts lists them.")
+    hint = problems(found) or _lab_ended(found) or "kubectl config get-contexts lists them."
+    return UsageError(f"There is no context {text}", why, hint)
 
 
 def _nothing(found: ContextList) -> UsageError:
@@ -78,9 +80,15 @@ def _nothing(found: ContextList) -> UsageError:
         names = ", ".join(ref.key for ref in found.contexts[:12])
         return UsageError("No cluster is named", f"Contexts: {names}", "Name them: --context A --context B")
     detail = problems(found) or f"Looked at: {', '.join(found.searched) or 'nothing'}"
-    return UsageError(
-        "No kubeconfig context was found", detail, "Set KUBECONFIG or give --kubeconfig; meshwright demo needs none."
-    )
+    hint = _lab_ended(found) or "Set KUBECONFIG or give --kubeconfig; meshwright demo needs none."
+    return UsageError("No kubeconfig context was found", detail, hint)
+
+
+def _lab_ended(found: ContextList) -> str:
+    """What to do in a shell whose variables are those of a lab that took its kubeconfig along; "" elsewhere."""
+    if "MESHWRIGHT_LAB_CONTROL" not in os.environ or any(Path(file).exists() for file in found.searched):
+        return ""
+    return "The lab of this shell's variables has ended: meshwright lab up, or unset KUBECONFIG for your own clusters."
 
 
 def problems(found: ContextList) -> str:

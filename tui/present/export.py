@@ -224,6 +224,8 @@ def _plan_markdown(plan: Plan) -> str:
         head = f"{order[step.id]}" if step.id in order else "already so"
         made += ["", f"## {head}: {_cell(step.title)}", "", _cell(step.why), ""]
         made += [f"- where: {', '.join(map(_cell, step.clusters))}; risk {step.risk.value}"]
+        made += [f"- found: {_cell(text)}" for text in step.found]
+        made += [f"- does: {_cell(step.does)}"] if step.does else []
         made += [f"- undo: {_cell(step.undo)}"] if step.undo else []
         made += ["```sh", *(one.command_text(command) for command in step.commands), "```"] if step.commands else []
     return "\n".join(made) + "\n"

@@ -77,10 +77,10 @@ def _pair(text: str) -> tuple[str, str]:
 async def _control(arguments: argparse.Namespace) -> int:
     from backends.wiring import lab_control
 
+    name, _, where = getattr(arguments, "fault", "").partition(":")
+    pairs = dict(_pair(part) for part in where.split(",") if part)
     control = lab_control()
     if arguments.action == "inject":
-        name, _, where = arguments.fault.partition(":")
-        pairs = dict(_pair(part) for part in where.split(",") if part)
         await control.inject(name, **pairs)
         say(f"injected {name}")
     elif arguments.action == "clear":
