@@ -51,7 +51,7 @@ def unchanged(lab: Lab) -> bool:
 def test_nobody_consented(bare: Lab) -> None:
     done = bare.call("apply", *bare.named)
     assert done.code == 5 and "Nobody consented to this plan" in done.err and "--yes" in done.err
-    assert "install Cilium" in done.out and "undo: helm uninstall" in done.out, "what would have been done is shown"
+    assert "install Cilium" in done.out and "undo     helm uninstall" in done.out, "what would have been done is shown"
     assert unchanged(bare)
 
 
