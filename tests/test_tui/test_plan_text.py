@@ -53,6 +53,14 @@ def test_what_is_said_of_a_step_is_its_own(capsys: pytest.CaptureFixture[str]) -
     assert "sg-00000001a has no rule for 8472/udp" in told[0]
 
 
+def test_a_step_of_some_clusters_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_of("three")
+    say_plan(plan)
+    rows = capsys.readouterr().out.splitlines()[2 : 2 + len(plan.steps)]
+    for step, row in zip(plan.steps, rows, strict=True):
+        assert ("all 3" if len(step.clusters) == 3 else ", ".join(step.clusters)) in row
+
+
 def test_it_fits_80_columns_but_for_words_that_must_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
     say_plan(plan_of())
     for line in capsys.readouterr().out.splitlines():

@@ -37,15 +37,16 @@ def say_plan(plan: Plan) -> None:
             say(line)
 
 
-def _where(step: Step) -> str:
-    if len(step.clusters) == 1:
-        return step.clusters[0]
-    return "both" if len(step.clusters) == 2 else f"{len(step.clusters)} clusters"
+def _where(step: Step, plan: Plan) -> str:
+    """The cluster, ``both``, ``all 3``, or names where it is some of more."""
+    if len(plan.clusters) > 1 and set(step.clusters) == set(plan.clusters):
+        return "both" if len(plan.clusters) == 2 else f"all {len(plan.clusters)}"
+    return ", ".join(step.clusters)
 
 
 def _row(step: Step, plan: Plan) -> str:
     """One line; what is already so has no number."""
-    head = f"{step.title:36} {_where(step):14}"
+    head = f"{step.title:36} {_where(step, plan):14}"
     if step.already:
         return f"   \u2713  {head} already so"
     numbers = plan.numbers

@@ -26,6 +26,8 @@ async def run(arguments: argparse.Namespace) -> int:
         say_json("Plan", {"plan": plan})
     else:
         say_plan(plan)
+        if not plan.todo() and not plan.blockers:
+            say("Nothing to do: every step is already so.")
         if arguments.bundle:
             say()
             say("These facts are from a file: apply needs the clusters themselves.")
