@@ -94,7 +94,6 @@ def _judging(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     graph = commands.add_parser("graph", help="draw the mesh and its global services", allow_abbrev=False)
     _reading(graph)
-    _choices(graph)
     _deadline(graph)
     _output(graph, "text", "json")
     graph.add_argument("--width", type=int, default=0, metavar="N", help="columns, 60 or more; the terminal's, else 80")
