@@ -14,6 +14,7 @@ from mesh.view import NeedFact, View, attempt, settings_of, without_cilium
 
 _NAME: Final = re.compile(r"([a-z0-9][-a-z0-9]*)?[a-z0-9]")
 _LONGEST: Final = 32
+_PORTS: Final = {"vxlan": 8472, "geneve": 6081}
 _NOBODY: Final = "no cluster runs Cilium or shall"
 _READS: Final = (fact.SETTINGS.name,)
 
@@ -160,16 +161,23 @@ def _needs_tunnels(view: View, subject: Subject) -> str:
 
 def _tunnel(view: View, subject: Subject) -> Verdict:
     left, right, args = _two(view, subject)
-    cluster = subject.clusters()[1]
     if left.tunnel_protocol != right.tunnel_protocol:
-        fix = _set(view, cluster, f"give {cluster} the other's protocol", f"tunnelProtocol={left.tunnel_protocol}")
+        cluster, kept = _odd(subject, left, right, left.tunnel_protocol == "vxlan")
+        fix = _set(view, cluster, f"give {cluster} the other's protocol", f"tunnelProtocol={kept.tunnel_protocol}")
         args |= {"left_protocol": left.tunnel_protocol, "right_protocol": right.tunnel_protocol}
         return Verdict(State.FAIL, args, "protocol", fixes=(fix,))
     if left.tunnel_port != right.tunnel_port:
-        fix = _set(view, cluster, f"give {cluster} the other's port", f"tunnelPort={left.tunnel_port}")
+        cluster, kept = _odd(subject, left, right, left.tunnel_port == _PORTS.get(left.tunnel_protocol))
+        fix = _set(view, cluster, f"give {cluster} the other's port", f"tunnelPort={kept.tunnel_port}")
         args |= {"left_port": left.tunnel_port, "right_port": right.tunnel_port}
         return Verdict(State.FAIL, args, "port", fixes=(fix,))
     return Verdict(State.PASS, args | {"protocol": left.tunnel_protocol, "port": left.tunnel_port})
+
+
+def _odd(subject: Subject, left: CiliumSettings, right: CiliumSettings, usual: bool) -> tuple[str, CiliumSettings]:
+    """The cluster to change and whose settings it gets: what is usual stays, for rules are open for it elsewhere."""
+    one, other = subject.clusters()
+    return (other, left) if usual else (one, right)
 
 
 def _families(view: View, subject: Subject) -> Verdict:

@@ -70,7 +70,7 @@ def _both_sides(view: View, subject: Subject) -> Verdict:
 
 def _mark(view: View, subject: Subject, clusters: tuple[str, ...]) -> Fix:
     name = _name(subject)
-    words = ("-n", name.namespace, "annotate", "service", name.name, f"{_PREFIX}global=true")
+    words = ("-n", name.namespace, "annotate", "service", name.name, "--overwrite", f"{_PREFIX}global=true")
     commands = tuple(view.kubectl(cluster, *words) for cluster in clusters)
     return Fix("mark-global", f"mark it global in {', '.join(clusters)} too", commands, Risk.LOW)
 

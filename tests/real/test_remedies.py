@@ -247,3 +247,28 @@ def test_a_mesh_of_two_authorities_is_mended_by_what_is_shown(kubectl: Path, tmp
             wait_for(mended, 90, "a mesh without a problem", every=1.0)
         except AssertionError:
             raise AssertionError([one["root"]["message"] for one in last["problems"]]) from None
+
+
+@pytest.mark.parametrize(
+    "faults",
+    ["leaf-expired,aws-node-running,release-pending,not-global-here", "tunnel-ports-differ", "versions-too-far"],
+)
+def test_problems_are_mended_one_after_the_other_as_they_are_told(kubectl: Path, tmp_path: Path, faults: str) -> None:
+    """The first problem's first remedy is typed until there is no problem left."""
+    with lab_up(tmp_path / "lab", "--scenario", "healthy", "--fault", faults, "--speed", "60") as lab:
+        person = Person(lab, kubectl, tmp_path)
+        told: list[str] = []
+
+        def first() -> dict[str, Any]:
+            problems = person.check()["problems"]
+            return dict(problems[0]["root"]) if problems else {}
+
+        wait_for(first, 60, "a problem", every=0.5)
+        while (one := first()) and len(told) < 8:
+            told.append(f"{one['code']}: {one['message']}")
+            for command in one["fixes"][0]["commands"]:
+                person.type(command["argv"])
+            mended, before = (lambda code=one["code"]: first().get("code") != code), told[-1]
+            wait_for(mended, 90, f"an end of {before}", every=0.5)
+        assert not first(), told
+        assert len(told) == faults.count(",") + 1

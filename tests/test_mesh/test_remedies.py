@@ -11,6 +11,7 @@ from mesh.model.kubernetes import HelmRelease
 from mesh.model.network import FirewallGroup
 from mesh.subject import MESH, OfCluster
 from tests.test_mesh.changes import (
+    BOTH,
     INTO_AKS,
     INTO_EKS,
     A,
@@ -200,6 +201,24 @@ def test_a_proposed_identity_is_free_and_keeps_what_is_good(
     world = SHAPES["connected"]()
     world.change(fact.SETTINGS, A, **change)
     assert sets(judge(world, code)[subject]) == {"cluster.name": name, "cluster.id": number}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "change", "wanted"),
+    [
+        (A, {"tunnel_port": 8473}, {"tunnelPort": "8472"}),
+        (T, {"tunnel_port": 8473}, {"tunnelPort": "8472"}),
+        (A, {"tunnel_protocol": "geneve"}, {"tunnelProtocol": "vxlan"}),
+        (T, {"tunnel_protocol": "geneve"}, {"tunnelProtocol": "vxlan"}),
+    ],
+)
+def test_the_odd_tunnel_is_changed_not_the_usual_one(
+    cluster: str, change: dict[str, object], wanted: dict[str, str]
+) -> None:
+    world = SHAPES["connected"]()
+    world.change(fact.SETTINGS, cluster, **change)
+    finding = judge(world, "CM0307")[BOTH]
+    assert sets(finding) == wanted and finding.fixes[0].commands[0].where == cluster
 
 
 def test_versions_are_brought_together_one_minor_at_a_time() -> None:
