@@ -128,9 +128,9 @@ def _ask_cloud(view: View, cluster: str) -> Fix:
     """The cloud's own word on the load balancers of the cluster's place."""
     cloud = view.cloud(cluster)
     words: tuple[str, ...] = ()
-    if cloud and cloud.provider is Provider.EKS:
+    if cloud and cloud.provider is Provider.EKS and cloud.region:
         words = ("aws", "elbv2", "describe-load-balancers", "--region", cloud.region)
-    if cloud and cloud.provider is Provider.AKS:
+    if cloud and cloud.provider is Provider.AKS and cloud.node_resource_group:
         words = ("az", "network", "lb", "list", "-g", cloud.node_resource_group, "--subscription", cloud.account)
     look = view.kubectl(cluster, "-n", "kube-system", "describe", "service", _NAME)
     commands = (look, Command(words, cluster)) if words else (look,)

@@ -11,7 +11,6 @@ from mesh.addresses import cidrs, ranges, sample, union
 from mesh.facts import Known
 from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
-from mesh.model.context import Provider
 from mesh.model.kubernetes import Node
 from mesh.model.network import Firewall, LoadBalancer
 from mesh.reach.openings import far_ranges, open_fix, wider_fix
@@ -155,13 +154,20 @@ def _verdict(view: View, subject: Subject, sides: Sides, flows: tuple[Flow, ...]
 def _look(view: View, unsure: Unsure) -> tuple[Fix, ...]:
     """The rules of the group that leaves the verdict open, as its cloud lists them."""
     cloud = view.cloud(unsure.cluster)
-    if cloud is None or not unsure.group:
+    got = view.aside().known(fact.FIREWALL, OfCluster(unsure.cluster))
+    groups = got.value.groups if isinstance(got, Known) and got.value else ()
+    group = next((item for item in groups if item.id == unsure.group), None)
+    if cloud is None or group is None:
         return ()
-    filters = ("--filters", f"Name=group-id,Values={unsure.group}")
-    words: tuple[str, ...] = ("aws", "ec2", "describe-security-group-rules", "--region", cloud.region, *filters)
-    if cloud.provider is Provider.AKS:
-        group = cloud.node_resource_group
-        words = ("az", "network", "nsg", "rule", "list", "-g", group, "--nsg-name", unsure.group, "--include-default")
+    words: tuple[str, ...]
+    if group.kind == "sg":
+        place = ("--region", cloud.region) if cloud.region else ()
+        words = ("aws", "ec2", "describe-security-group-rules", *place)
+        words = (*words, "--filters", f"Name=group-id,Values={group.id}")
+    elif group.resource_id:
+        words = ("az", "network", "nsg", "show", "--ids", group.resource_id)
+    else:
+        words = ("az", "network", "nsg", "show", "-g", cloud.node_resource_group, "-n", group.name or group.id)
     command = Command(words, unsure.cluster)
     return (Fix("look", f"look at the rules of {unsure.group} themselves", (command,), Risk.NONE),)
 
