@@ -175,6 +175,11 @@ def _ports_apart(view: View, subject: Subject) -> Verdict:
     a, b = subject.clusters()
     left, right = _server(view, a), _server(view, b)
     args: dict[str, object] = {"left": a, "right": b}
+    for cluster, server in ((a, left), (b, right)):
+        if server.service_type == "NodePort" and not server.node_port:
+            look = view.kubectl(cluster, "-n", "kube-system", "get", "service", _NAME)
+            fix = Fix("look", "look at the Service: it is given a port when it is made", (look,), Risk.NONE)
+            return Verdict(State.UNKNOWN, {"cluster": cluster}, "none", fixes=(fix,))
     if left.node_port != right.node_port:
         return Verdict(State.PASS, args | {"left_port": left.node_port, "right_port": right.node_port})
     for client, server in ((a, right), (b, left)):
@@ -264,6 +269,7 @@ CHECKS: Final = (
         body=_ports_apart,
         texts={
             "PASS": "node port {left_port} in {left}, {right_port} in {right}",
+            "UNKNOWN.none": "the mesh API of {cluster} has no node port yet",
             "PASS.harmless": "{left} and {right} both use node port {port}, without kube-proxy replacement in the way",
             "FAIL": "{left} and {right} both use node port {port}: {client} answers its own agents itself",
         },

@@ -67,6 +67,13 @@ ipv4NativeRoutingCIDR: 10.0.0.0/8
 """
 )
 LARGE = TUNNEL.replace("  useAPIServer: true", "  useAPIServer: true\n  maxConnectedClusters: 511")
+OTHER = (
+    TUNNEL
+    + """
+tunnelProtocol: geneve
+tunnelPort: 8473
+"""
+)
 
 
 def values_of(command: Command) -> list[str]:
@@ -92,7 +99,7 @@ def test_every_value_that_a_remedy_sets_changes_what_the_real_chart_renders(
         assert done.returncode == 0, (flags, done.stderr)
         return [item for item in yaml.load_all(done.stdout, Loader=_Loader) if item and item["kind"] != "Secret"]
 
-    plain = {base: render(base, []) for base in (TUNNEL, NATIVE, LARGE)}
+    plain = {base: render(base, []) for base in (TUNNEL, NATIVE, LARGE, OTHER)}
     wanted = {tuple(flags) for command in commands("helm") if (flags := values_of(command))}
     assert len(wanted) >= 12
     for one in sorted(wanted):

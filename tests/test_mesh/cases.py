@@ -311,6 +311,7 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Case("CM0606", U, BOTH, "node-ports", lose("mesh.apiserver")),
+    Case("CM0606", U, BOTH, "node-ports", change("mesh.apiserver", A, node_port=0), variant="none"),
     Case("CM0606", N, BOTH),
     Case("CM0606", N, BOTH, "fresh"),
     Case("CM0606", B, BOTH, "node-ports", silent()),
