@@ -119,7 +119,8 @@ def _gates(findings: Iterable[Finding], steps: Iterable[Step]) -> Iterable[Block
         if finding.state is State.FAIL and not any(fix.in_plan for fix in finding.fixes):
             yield Blocker(finding.code, str(finding.subject), message(finding))
         elif finding.state is State.UNKNOWN and finding.code in ("CM0002", "CM0201"):
-            yield Blocker(finding.code, str(finding.subject), "not known")
+            way = f"; {finding.fixes[0].text}" if finding.fixes else ""
+            yield Blocker(finding.code, str(finding.subject), message(finding) + way, unread=True)
 
 
 def _refusals(store: FactStore, goal: Goal) -> Iterable[Blocker]:

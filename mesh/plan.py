@@ -154,13 +154,14 @@ class Step(Struct, frozen=True):
 
 class Blocker(Struct, frozen=True):
     """Why a plan may not be applied: the finding's code and subject as text, and whether the user or a right lifts
-    it.
+    it. ``unread``: nothing is known to stand in the way, but what has to be known is not.
     """
 
     code: str
     subject: str
     text: str
     refuses: bool = False
+    unread: bool = False
 
 
 class Plan(Struct, frozen=True):

@@ -339,13 +339,17 @@ class Runner:
 
 
 def refuse_blocked(plan: Plan) -> None:
-    """Raises ``Refused`` for a plan with blockers: what is not ours to change before what can be lifted."""
-    first = next((blocker for blocker in plan.blockers if blocker.refuses), next(iter(plan.blockers), None))
-    if first is not None:
-        raise Refused(
-            f"{first.code} {first.subject}: {first.text}",
-            hint=f"meshwright explain {first.code} tells what it judges; check shows its fix.",
-        )
+    """Raises for a plan with blockers: ``Refused``, what is not ours to change before what can be lifted;
+    ``Undetermined`` where all that stands in the way is what could not be read.
+    """
+    if not plan.blockers:
+        return
+    first = min(plan.blockers, key=lambda blocker: (not blocker.refuses, blocker.unread))
+    error = Undetermined if first.unread else Refused
+    raise error(
+        f"{first.code} {first.subject}: {first.text}",
+        hint=f"Nothing was changed. meshwright explain {first.code} tells what it judges; check shows its fix.",
+    )
 
 
 async def _together(work: Iterable[Awaitable[Outcome]]) -> list[Outcome]:

@@ -54,7 +54,7 @@ def _unread(now: Situation, cluster: str, steps: Iterable[Step]) -> Iterator[Blo
         got = now.store.get(name, OfCluster(cluster))
         if isinstance(got, Unknown) and name.name not in seen:
             seen.add(name.name)
-            yield Blocker(_CODES[name.name], cluster, f"{what} rests on {_told(name, got)}")
+            yield Blocker(_CODES[name.name], cluster, f"{what} rests on {_told(name, got)}", unread=True)
 
 
 def _told(name: FactName[Any], got: Unknown) -> str:
@@ -67,7 +67,8 @@ def _rights(now: Situation, cluster: str) -> Iterator[Blocker]:
     """Rights that are missing are found before the first change, not by a refusal half-way."""
     got = now.store.get(fact.RIGHTS, OfCluster(cluster))
     if isinstance(got, Unknown):
-        yield Blocker("CM0101", cluster, f"whether this user may change anything rests on {_told(fact.RIGHTS, got)}")
+        text = f"whether this user may change anything rests on {_told(fact.RIGHTS, got)}"
+        yield Blocker("CM0101", cluster, text, unread=True)
     elif got.value.denied:
         lacks = [str(right) for right in got.value.denied]
         more = f" and {len(lacks) - 3} more" if len(lacks) > 3 else ""

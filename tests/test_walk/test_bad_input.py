@@ -135,6 +135,20 @@ def test_a_shell_whose_lab_has_ended(tmp_path: Path, argv: tuple[str, ...]) -> N
     assert wrong.code == 2 and "exec-denied:target=aks-east" in wrong.err
 
 
+@pytest.mark.parametrize("command", ["plan", "apply", "graph", "rights"])
+def test_an_api_server_that_nobody_answers_for_leaves_it_open(tmp_path: Path, command: str) -> None:
+    file = kubeconfig(tmp_path / "config", {"a": "http://127.0.0.1:9", "b": "http://127.0.0.1:9"})
+    done = cli(tmp_path, file, command, "--context", "a", "--context", "b", *(["--yes"] if command == "apply" else ()))
+    assert done.code == 3
+    said = done.out + done.err
+    if command == "graph":
+        assert said.count("not reachable") == 2
+    else:
+        assert "connection refused" in said and "Check that you are in the network" in said
+    assert command != "apply" or "Nothing was changed" in done.err
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
 def test_what_is_named_wrongly(tmp_path: Path) -> None:
     file = kubeconfig(tmp_path / "config", {"a": "https://127.0.0.1:9", "b": "https://127.0.0.1:9"})
     unknown = cli(tmp_path, file, "check", "--context", "c")

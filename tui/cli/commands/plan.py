@@ -19,7 +19,7 @@ _MAKE: Final = "Make one with: meshwright plan --write FILE"
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Print the plan. Returns 0, or 5 when something stands in the way of applying it."""
+    """Print the plan. Returns 0, 5 when something stands in the way of applying it, or 3 when it cannot be told."""
     async with opened(arguments) as session:
         plan = await planned(session, arguments)
     if arguments.output == "json":
@@ -41,7 +41,9 @@ async def run(arguments: argparse.Namespace) -> int:
         say()
         say("meshwright plan --write-values DIR writes the values files that helm's lines name,")
         say("but those of connecting: the addresses are read when that step runs.")
-    return Exit.REFUSED if plan.blockers else Exit.CLEAN
+    if not plan.blockers:
+        return Exit.CLEAN
+    return Exit.UNDETERMINED if all(blocker.unread for blocker in plan.blockers) else Exit.REFUSED
 
 
 async def planned(session: Session, arguments: argparse.Namespace) -> Plan:
