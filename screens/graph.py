@@ -148,11 +148,14 @@ class Mesh(Framed):
             if not box.reachable or not all(node.ready for node in box.nodes)
         ]
         services = [f"service:{s.namespace}/{s.name}" for s in judged.picture.services if s.findings]
-        return services if self.view == "Services" else [*links, *boxes]
+        return services if self.view == "Services" and services else [*links, *boxes]
 
     def key_next_sick(self) -> None:
-        """The next sick thing after the selected one."""
+        """The next sick thing after the selected one; links and clusters are on the map."""
         sick = self._sick()
+        if self.view == "Services" and not sick[0].startswith("service:"):
+            self.view = "Map"
+            self.draw()
         place = sick.index(self.canvas.selected) + 1 if self.canvas.selected in sick else 0
         self.canvas.selected = sick[place % len(sick)]
 

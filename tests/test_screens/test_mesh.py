@@ -133,6 +133,16 @@ async def test_a_cluster_whose_settings_were_not_read_is_not_called_without_cili
         assert "not connected" not in stage.text()
 
 
+async def test_tab_leads_from_well_services_to_the_sick_link_on_the_map(tmp_path: Path) -> None:
+    world = probed(pair(), (TOKYO, EAST))
+    changes.without_rule(TOKYO, 8472)(world)
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6", "m")
+        assert "is down. Tab jumps to the next sick thing." in stage.line(23)
+        await stage.press("tab")
+        assert "[Map]" in stage.line(3) and "one-way ◀  ✗" in stage.text()
+
+
 async def test_enter_is_named_after_where_it_leads(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "6")

@@ -3,9 +3,13 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
+from mesh.finding import EvidenceRef
+from tests.test_tui import samples
 from tui.present import words
+from tui.present.finding import full
 from tui.present.lines import at_most, clip, column, cut, fill, line, plain, rule, spread, width_of, wrap
 from tui.signs import ASCII, UNICODE, ascii_cells
 
@@ -74,3 +78,12 @@ def test_clocks_counts_and_names() -> None:
     assert words.count(12480) == "12,480" and words.age(12.4) == "12 s ago"
     assert words.joined(("a", "b", "c")) == "a, b and c" and words.joined(()) == ""
     assert words.mesh_title(("a", "b")) == "a + b" and words.mesh_title(tuple("abcd")) == "4 clusters"
+
+
+@pytest.mark.parametrize("width", [60, 69, 80])
+def test_a_long_source_leaves_half_of_the_row_to_what_was_read(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = EvidenceRef(None, "cluster-name=aks-east cluster-id=2 tunnel", "get configmaps cilium-config " * 4)
+    with samples.fixed_words(monkeypatch):
+        shown = full(replace(samples.OVERLAP, evidence=(evidence,)), None, width, UNICODE, 0.0)
+    row = next(row for row in map(plain, shown) if "cluster-name" in row)
+    assert cell_len(row) <= width and "cluster-name=aks-e" in row and "get configmaps" in row

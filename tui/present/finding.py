@@ -111,7 +111,7 @@ def _evidence(finding: Finding, width: int, signs: Signs, now: float, raw: bool)
             continue
         neutral += 1
         if neutral <= NEUTRAL_MAX:
-            tail = _origin(evidence, now)
+            tail = cut(_origin(evidence, now), width // 2, signs)
             room = max(width - cell_len(tail) - 10, 20)
             head = line((f"  {place:>2} ", "muted"), (f"{signs.dot} ", "muted"), cut(evidence.excerpt, room, signs))
             made.append(spread(head, line((tail, "muted"), " "), width, signs))
