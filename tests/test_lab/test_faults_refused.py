@@ -47,7 +47,7 @@ async def test_a_fault_that_one_member_refuses_leaves_the_others_as_they_were(wo
         await registry.clear(world, "release-pending")
 
 
-@pytest.mark.parametrize("name", ["tunnel-ports-differ", "tunnel-protocols-differ"])
+@pytest.mark.parametrize("name", ["tunnel-ports-differ", "tunnel-protocols-differ", "vxlan-one-way", "vxlan-both-ways"])
 async def test_a_cluster_without_a_tunnel_has_no_tunnel_to_differ(world: World, name: str) -> None:
     await registry.inject(world, "routing-modes-differ", {})
     try:

@@ -48,6 +48,13 @@ def settings(target: LabCluster) -> dict[str, str]:
     return {key: str(value) for key, value in (found.get("data") or {}).items()}
 
 
+def need_tunnel(target: LabCluster) -> None:
+    """Raises ``ValueError`` where Cilium is installed and routes without a tunnel."""
+    found = target.objects.stored(CONFIGMAPS, HOME, "cilium-config") or {}
+    if (found.get("data") or {}).get("routing-mode") == "native":
+        raise ValueError(f"{target.name} has no tunnel: its routing mode is native")
+
+
 def change_settings(target: LabCluster, changes: Mapping[str, str | None]) -> Undo:
     """Write keys of ``cilium-config`` (None removes one); returns what writes the old ones back."""
     before = settings(target)

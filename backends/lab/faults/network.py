@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from backends.lab.faults.acting import need_tunnel
 from backends.lab.faults.closing import close, close_group
 from backends.lab.faults.fault import Fault, Undo, Undoing, cluster, pair
 from backends.lab.storage.resources import CONFIGMAPS, SERVICES
@@ -12,13 +13,17 @@ _MESH_SERVICE: Final = ("kube-system", "clustermesh-apiserver")
 _AZURE_INTERNAL: Final = "service.beta.kubernetes.io/azure-load-balancer-internal"
 
 
-def _closed(name: str, title: str, protocol: str, default_port: int, *, both: bool = False) -> Fault:
-    """A port of the nodes that is closed for the nodes of another cluster."""
+def _closed(
+    name: str, title: str, protocol: str, default_port: int, *, both: bool = False, tunnel: bool = False
+) -> Fault:
+    """A port of the nodes that is closed for the nodes of another cluster; ``tunnel`` = it carries the tunnel."""
     undoing = Undoing()
 
     def inject(world: World, source: str = "", target: str = "", port: int = default_port) -> None:
         here, there = pair(world, source, target)
         ways = ((here, there), (there, here)) if both else ((here, there),)
+        for sender, _ in ways if tunnel else ():
+            need_tunnel(sender)
         for sender, receiver in ways:
             undoing.add(world, close(world, receiver, protocol, int(port), sender.node_subnets))
 
@@ -310,8 +315,8 @@ def _small_mtu() -> Fault:
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
-    _closed("vxlan-one-way", "VXLAN blocked one way", "udp", 8472),
-    _closed("vxlan-both-ways", "VXLAN blocked both ways", "udp", 8472, both=True),
+    _closed("vxlan-one-way", "VXLAN blocked one way", "udp", 8472, tunnel=True),
+    _closed("vxlan-both-ways", "VXLAN blocked both ways", "udp", 8472, both=True, tunnel=True),
     _closed("health-closed", "Health port 4240 closed", "tcp", 4240),
     _mesh_api_closed(),
     _tunnel_down(),

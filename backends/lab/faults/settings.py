@@ -10,6 +10,7 @@ from backends.lab.faults.acting import (
     MESH_API,
     OPERATORS,
     change_settings,
+    need_tunnel,
     peer_of,
     recreate_pods,
     restart,
@@ -63,9 +64,8 @@ def _tunnel(changes: Mapping[str, str | None]) -> Callable[[LabCluster, LabClust
     """These settings, where packets go through a tunnel at all."""
 
     def keys(here: LabCluster, peer: LabCluster) -> Mapping[str, str | None]:
-        for one in (here, peer):
-            if settings(one).get("routing-mode") == "native":
-                raise ValueError(f"{one.name} has no tunnel: its routing mode is native")
+        need_tunnel(here)
+        need_tunnel(peer)
         return changes
 
     return keys
