@@ -1,6 +1,7 @@
 """One AWS account of the lab: its state in moto, and the conditions under which its API answers."""
 
 import fnmatch
+import functools
 import os
 import threading
 from collections.abc import Iterator
@@ -81,6 +82,12 @@ def load_moto(seed: int) -> None:
     # An AWS_PROFILE of the person who starts the lab would make moto look for it in their files.
     profile = os.environ.pop("AWS_PROFILE", None)
     try:
+        import botocore.session
+        from botocore.loaders import create_loader
+
+        if not hasattr(botocore.session.create_loader, "cache_info"):
+            # Moto makes a session per partition, and each would parse EC2's model again: a third of a lab's start.
+            botocore.session.create_loader = functools.cache(create_loader)
         from moto.backends import get_backend
         from moto.core.base_backend import AccountSpecificBackend
         from moto.moto_api._internal import mock_random
