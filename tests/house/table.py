@@ -67,7 +67,7 @@ TABLE: tuple[Row, ...] = (
     Row("backends.contexts", ("mesh", "backends"), ("msgspec",)),
     Row("backends.labs", ("mesh",), ("msgspec",), ("backends.lab",)),
     Row("backends.wiring", ("mesh", "backends"), ("msgspec",), ("backends.lab",)),
-    Row("backends.lab", _OF_LAB, ("msgspec", "aiohttp", "cryptography", "moto", "yaml")),
+    Row("backends.lab", _OF_LAB, ("msgspec", "aiohttp", "cryptography", "moto", "botocore", "yaml")),
     Row("tui", ("mesh", "tui"), ("textual", "rich", "msgspec")),
     Row("tui.__main__", ("mesh", "tui"), ("msgspec",), ("textual", "backends.wiring")),
     Row("tui.cli", ("mesh", "tui"), ("rich", "msgspec"), ("backends.wiring",)),
