@@ -1,6 +1,7 @@
 """Checks as data, and what they find: states, severities, evidence, remedies (anchors-features §2.3)."""
 
 import hashlib
+import shlex
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
@@ -67,6 +68,10 @@ class Command(Struct, frozen=True):
 
     argv: tuple[str, ...]
     where: str = ""
+
+    def into(self, other: "Command") -> "Command":
+        """Both as one line of a shell: what this one prints goes to the other alone, and is not shown."""
+        return Command(("sh", "-c", f"{shlex.join(self.argv)} | {shlex.join(other.argv)}"), other.where)
 
 
 class Opening(Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from mesh.releases import CHART_REPOSITORY
+
 
 class Remedy(Struct, frozen=True):
     """One way to lift a finding: what to do, and the lines that do it, words in angle brackets to be replaced."""
@@ -15,8 +17,10 @@ class Remedy(Struct, frozen=True):
     lines: tuple[str, ...] = ()
 
 
-_UPGRADE: Final = "helm --kube-context <CONTEXT> -n kube-system upgrade cilium cilium/cilium"
-_VALUES: Final = f"{_UPGRADE} --reset-then-reuse-values"
+_VALUES: Final = (
+    f"helm --kube-context <CONTEXT> -n kube-system upgrade cilium cilium --repo {CHART_REPOSITORY} --version <VERSION> "
+    "--reset-then-reuse-values"
+)
 _KUBECTL: Final = "kubectl --context <CONTEXT> -n kube-system"
 _RESTART: Final = f"{_KUBECTL} rollout restart deployment/clustermesh-apiserver daemonset/cilium"
 _ANNOTATION: Final = r"--set-string 'clustermesh.apiserver.service.annotations.service\.beta\.kubernetes\.io/"
@@ -82,7 +86,7 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
     ),
     "CM0202": (
         Remedy("Upgrade the older one, one minor at a time.", (
-            f"{_UPGRADE} --version <VERSION> --reset-then-reuse-values",
+            _VALUES,
         )),
     ),
     "CM0204": (
@@ -109,7 +113,7 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
         )),
     ),
     "CM0301": (_set("Give it a name of its own, together with its id.", "cluster.name=<NAME>", "cluster.id=<ID>"),),
-    "CM0302": (_set("Give one of them an id and a name of its own.", "cluster.id=<ID>", "cluster.name=<NAME>"),),
+    "CM0302": (_set("Give one of them an id and a name of its own.", "cluster.name=<NAME>", "cluster.id=<ID>"),),
     "CM0303": (
         _set("Reinstall one side with the other's value.", "clustermesh.maxConnectedClusters=<255|511>"),
     ),
@@ -150,7 +154,8 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
     "CM0603": (
         Remedy("AWS: make the Service again, internal; then connect again.", (
             f"{_KUBECTL} delete service clustermesh-apiserver",
-            f"{_VALUES} {_ANNOTATION}aws-load-balancer-internal=true' {_ANNOTATION}aws-load-balancer-scheme=internal'",
+            f"{_VALUES} {_ANNOTATION}aws-load-balancer-type=nlb' {_ANNOTATION}aws-load-balancer-scheme=internal' "
+            f"{_ANNOTATION}aws-load-balancer-internal=true'",
         )),
         Remedy("Azure: make the Service again, internal; then connect again.", (
             f"{_KUBECTL} delete service clustermesh-apiserver",
@@ -161,9 +166,16 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
         _set("Give one of them another node port and connect again.", "clustermesh.apiserver.service.nodePort=<PORT>"),
     ),
     "CM0608": (
-        Remedy("Put one CA into both, issue the leaves again, restart mesh API and agents.", (_RESTART,)),
-        Remedy("Or trust both: tls.caBundle with both certificates in both clusters.", (
-            f"{_KUBECTL} get secret cilium-ca -o 'jsonpath={{.data.ca\\.crt}}'",
+        Remedy("Trust both: write the two certificates into cas.pem, which both get as tls.caBundle.", (
+            f"{_KUBECTL} get secret cilium-ca -o 'go-template={{{{index .data \"ca.crt\" | base64decode}}}}'",
+            f"{_VALUES} --set tls.caBundle.enabled=true --set-file tls.caBundle.content=cas.pem",
+            _RESTART,
+        )),
+        Remedy("Or give one the CA of the other, issue its certificates again, restart mesh API and agents.", (
+            "sh -c \"kubectl --context <CONTEXT> -n kube-system get secret cilium-ca -o <DATA AS JSON> | "
+            f"{_KUBECTL} patch secret cilium-ca --type merge --patch-file /dev/stdin\"",
+            f"{_KUBECTL} create job renew-mesh-certificates --from=cronjob/clustermesh-apiserver-generate-certs",
+            _RESTART,
         )),
     ),
     "CM0610": (

@@ -101,11 +101,11 @@ def _share_ca(view: View, certificates: dict[str, MeshCertificates]) -> tuple[Fi
     if certificates[a].ca is None:
         return (both,)
     copy = view.kubectl(a, *_PLACE, "get", "secret", "cilium-ca", "-o", _DATA)
-    put = ("patch", "secret", "cilium-ca", "--type", "merge", "--patch-file", "ca.json")
+    put = view.kubectl(b, *_PLACE, "patch", "secret", "cilium-ca", "--type", "merge", "--patch-file", "/dev/stdin")
     one = Fix(
         "one-ca",
-        f"give {b} the CA of {a}: save what is printed as ca.json, it holds the key; delete it afterwards",
-        (copy, view.kubectl(b, *_PLACE, *put), *_issue(view, b, certificates[b]), _restart(view, b)),
+        f"give {b} the CA of {a}, issue its certificates again, restart mesh API and agents",
+        (copy.into(put), *_issue(view, b, certificates[b]), _restart(view, b)),
         Risk.DISRUPTIVE,
     )
     return both, one

@@ -2,7 +2,6 @@
 
 from mesh import catalogue as fact
 from mesh.conditions import PARKED_LABEL, find, holds, unmanaged
-from mesh.explain import shell
 from mesh.facts import Known
 from mesh.finding import Command, Risk
 from mesh.joining.situation import Situation, ids
@@ -81,8 +80,7 @@ def _ca_commands(now: Situation, keep: str, without: tuple[str, ...]) -> tuple[C
 def _copy(now: Situation, source: str, target: str) -> Command:
     """The Secret with the labels and annotations by which Helm adopts it, from one cluster into another."""
     secret = ("-n", "kube-system", "get", "secret", "cilium-ca", "-o", "yaml")
-    read, write = now.kubectl(source, *secret), now.kubectl(target, "create", "-f", "-")
-    return Command(("sh", "-c", f"{shell(read.argv)} | {shell(write.argv)}"), target)
+    return now.kubectl(source, *secret).into(now.kubectl(target, "create", "-f", "-"))
 
 
 def _ca_of(now: Situation, cluster: str) -> object:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,7 +120,7 @@ class Typist:
     def __init__(self, kubectl: Path, kubeconfig: Path, folder: Path) -> None:
         self.kubectl, self.kubeconfig, self.folder = kubectl, kubeconfig, folder
 
-    def run(self, command: Command, *more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: Command, *more: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """The command with the names of the real contexts and files in place of the made-up ones."""
         words = []
         for before, word in pairwise(command.argv):
@@ -128,7 +129,7 @@ class Typist:
         env = {"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder), "PATH": os.defpath}
         return subprocess.run(
             [self.kubectl, *words, *more],
-            cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
+            cwd=self.folder, env=env, input=given,
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
 
@@ -146,7 +147,6 @@ def typist(kubectl: Path, two_clusters: Clusters, tmp_path: Path) -> Typist:
 
 def test_kubectl_understands_every_command(typist: Typist) -> None:
     """Most of what they name is not there; what counts is that no word of them is refused."""
-    (typist.folder / "ca.json").write_text('{"data": {}}')
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}}
     (typist.folder / "cart.yaml").write_text(yaml.safe_dump(service))
     every = commands("kubectl")
@@ -192,9 +192,10 @@ def test_two_authorities_are_shown_to_be_trusted_both(typist: Typist, authoritie
 
 
 def test_one_authority_is_given_to_both(typist: Typist, authorities: dict[str, str], two_clusters: Clusters) -> None:
-    copy, put, *_ = fixes("CM0608", BOTH)["one-ca"].commands
-    (typist.folder / "ca.json").write_text(typist.succeed(copy))
-    typist.succeed(put)
+    line = fixes("CM0608", BOTH)["one-ca"].commands[0].argv[2]
+    copy, put = (Command(tuple(shlex.split(part))) for part in line.split(" | "))
+    printed = typist.run(put, given=typist.succeed(copy))
+    assert printed.returncode == 0 and "key of" not in printed.stdout, printed.stderr
     east, tokyo = (authority(two_clusters[CONTEXTS[name]]) for name in (A, T))
     assert east == tokyo and base64.b64decode(tokyo["ca.crt"]).decode() == authorities[clusters.AKS]
 
@@ -240,7 +241,7 @@ def test_a_mesh_of_two_authorities_is_mended_by_what_is_shown(kubectl: Path, tmp
         person = Person(lab, kubectl, tmp_path)
         told = next(fix for fix in root(person.check(), "CM0608")["fixes"] if fix["id"] == remedy)
         shows = [one["argv"] for one in told["commands"] if "get" in one["argv"]]
-        (tmp_path / ("cas.pem" if remedy == "trust-both" else "ca.json")).write_text("".join(map(person.type, shows)))
+        (tmp_path / "cas.pem").write_text("".join(map(person.type, shows)))
         for command in told["commands"]:
             if command["argv"] not in shows:
                 person.type(command["argv"])
