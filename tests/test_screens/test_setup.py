@@ -152,7 +152,7 @@ def ended(stage: Stage, state: str) -> None:
     for step in plan.todo()[: 2 if state == "cancelled" else None]:
         told += [ev.StepStarted(step.id, now - 60), ev.StepDone(step.id, "done", now - 30, 30.0)]
         app.logs.add([ev.StepOutput(step.id, 0.0, f"$ log of {step.id}")])
-    told.append(ev.RunDone(12, state, 222.0, "over"))
+    told.append(ev.RunDone(12, state, 222.0, "Stopped" if state == "cancelled" else "Joined"))
     app.show_session(on_events(replace(app.session, run=RunView(plan, 12, "running", now - 222)), told))
 
 
