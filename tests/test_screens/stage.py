@@ -42,12 +42,18 @@ class Stage:
             assert time.monotonic() < until, f"the app did not settle:\n{self.text()}"
             with contextlib.suppress(ScreenStackError):
                 self.app.screen._on_timer_update()
+            if self._is_waiting():
+                quiet = 0
+                await asyncio.sleep(0.002)
+                continue
             await self._handled(until)
-            busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs)) or any(
-                getattr(screen, "_resizing", None) for screen in self.app.screen_stack
-            )
-            quiet = 0 if busy or self._has_work() else quiet + 1
-            await asyncio.sleep(0.002 if busy else 0)
+            quiet = 0 if self._is_waiting() or self._has_work() else quiet + 1
+            await asyncio.sleep(0)
+
+    def _is_waiting(self) -> bool:
+        """Whether the engine works, or a new size has yet to be taken."""
+        busy = any(self.app.bridge.running(job) for job in list(self.app.bridge._jobs))
+        return busy or any(getattr(screen, "_resizing", None) for screen in self.app.screen_stack)
 
     async def begun(self) -> None:
         """Wait until the first work was given out, which comes after the first frame."""
@@ -75,7 +81,8 @@ class Stage:
         told = []
         for pump in self._pumps():
             done = asyncio.Event()
-            if pump.is_running and pump.call_later(done.set):
+            # As call_later does it, without the partial whose signature is looked up each time.
+            if pump.is_running and pump.post_message(events.Callback(callback=done.set)):
                 told.append((pump, done))
         for pump, done in told:
             while not done.is_set() and pump.is_running and time.monotonic() < until:
