@@ -1,6 +1,14 @@
-"""Order of the files: those that mostly wait for a lab come first, so that no core idles behind one at the end."""
+"""Order of the files, and how often garbage is looked for.
+
+Those that mostly wait for a lab come first, so that no core idles behind one at the end.
+"""
+
+import gc
 
 import pytest
+
+# As the program sets it (tui/__main__.py).
+gc.set_threshold(100_000, 20, 50)
 
 _FIRST = ("test_walk/", "test_screens/test_journeys.py", "test_screens/")
 
