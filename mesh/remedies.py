@@ -23,6 +23,10 @@ _VALUES: Final = (
 )
 _KUBECTL: Final = "kubectl --context <CONTEXT> -n kube-system"
 _RESTART: Final = f"{_KUBECTL} rollout restart deployment/clustermesh-apiserver daemonset/cilium"
+_RENEW: Final = (
+    f"{_KUBECTL} create job renew-mesh-certificates --from=cronjob/clustermesh-apiserver-generate-certs",
+    f"{_KUBECTL} wait --for=condition=complete job/renew-mesh-certificates --timeout=3m",
+)
 _ANNOTATION: Final = r"--set-string 'clustermesh.apiserver.service.annotations.service\.beta\.kubernetes\.io/"
 
 
@@ -174,13 +178,13 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
         Remedy("Or give one the CA of the other, issue its certificates again, restart mesh API and agents.", (
             "sh -c \"kubectl --context <CONTEXT> -n kube-system get secret cilium-ca -o <DATA AS JSON> | "
             f"{_KUBECTL} patch secret cilium-ca --type merge --patch-file /dev/stdin\"",
-            f"{_KUBECTL} create job renew-mesh-certificates --from=cronjob/clustermesh-apiserver-generate-certs",
+            *_RENEW,
             _RESTART,
         )),
     ),
     "CM0610": (
         Remedy("Issue the certificates again, then restart what holds them.", (
-            f"{_KUBECTL} create job renew-mesh-certificates --from=cronjob/clustermesh-apiserver-generate-certs",
+            *_RENEW,
             _RESTART,
         )),
     ),

@@ -182,7 +182,9 @@ def _issue(view: View, cluster: str, certificates: MeshCertificates) -> tuple[Co
         return (view.kubectl(cluster, *_PLACE, "delete", "secret", *names),)
     if certificates.method == "cronJob" or certificates.renewal_schedule:
         job = ("create", "job", "renew-mesh-certificates", "--from=cronjob/clustermesh-apiserver-generate-certs")
-        return (view.kubectl(cluster, *_PLACE, *job),)
+        # What restarts before the job has ended starts with the old certificates.
+        wait = ("wait", "--for=condition=complete", "job/renew-mesh-certificates", "--timeout=3m")
+        return view.kubectl(cluster, *_PLACE, *job), view.kubectl(cluster, *_PLACE, *wait)
     return view.helm_upgrade(cluster)
 
 

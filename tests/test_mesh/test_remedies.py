@@ -163,8 +163,9 @@ def test_certificates_are_issued_again_the_way_they_were_made(method: str, sched
     world = SHAPES["connected"]()
     leaf(not_after=NOW - 1)(world)
     world.change(fact.CERTIFICATES, T, method=method, renewal_schedule=schedule)
-    issue, restart = judge(world, "CM0610")[OfCluster(T)].fixes[0].commands
+    issue, *waits, restart = judge(world, "CM0610")[OfCluster(T)].fixes[0].commands
     assert verb in issue.argv[5:8] and restart.argv[5:7] == ("rollout", "restart")
+    assert [wait.argv[5] for wait in waits] == (["wait"] if method == "cronJob" else []), "a job takes its time"
 
 
 @pytest.mark.parametrize("code", ["CM0403", "CM0404", "CM0405"])
