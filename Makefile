@@ -18,6 +18,9 @@ setup: $(STAMP) ## make .venv from requirements-dev.lock and install the project
 demo: $(STAMP) ## open the app in its own lab of clusters and clouds (ARGS="--scenario fresh")
 	$(BIN)/meshwright demo $(ARGS)
 
+# Kept, whatever the caller's shell says: hundreds of processes start, and each would compile everything anew.
+test test-real: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP) ## the fast tests; no Go needed (ARGS="-k name")
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/real --ignore=tests/proof $(ARGS)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mesh import catalogue as fact
 from mesh.conditions import holds
 from mesh.explain import message
-from mesh.facts import FactKey, FactStore, Known, Reason
+from mesh.facts import FactKey, FactStore, Known, Reason, Unknown
 from mesh.finding import Finding, Risk, State
 from mesh.goal import Goal
 from mesh.joining.handover import found
@@ -95,6 +95,19 @@ def moved(plan: Plan, store: FactStore) -> tuple[str, ...]:
     """Facts that differ from those the plan rests on; a plan with any must be made again."""
     now = fingerprints(store, plan.clusters)
     return tuple(key for key, value in plan.fingerprints.items() if now.get(key) != value)
+
+
+def lost(plan: Plan, store: FactStore) -> dict[FactKey, Unknown]:
+    """Facts that the plan rests on, that were known when it was made and could not be read now."""
+    unread = {_print(reason) for reason in Reason}
+    found = {}
+    for cluster in plan.clusters:
+        for name in _RESTS_ON:
+            key, got = FactKey(name.name, OfCluster(cluster)), store.get(name, OfCluster(cluster))
+            before = plan.fingerprints.get(str(key), "")
+            if isinstance(got, Unknown) and before and before not in unread:
+                found[key] = got
+    return found
 
 
 def strangers(plan: Plan, store: FactStore) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from mesh.errors import MeshError, Refused, StepFailed, Undetermined
 from mesh.events import Emit, RunDone, RunStarted, ServiceProven, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactStore
 from mesh.finding import Finding
-from mesh.join import moved, strangers
+from mesh.join import lost, moved, strangers
 from mesh.journal import Journal, RunRecord
 from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step
@@ -102,7 +102,7 @@ class Runner:
         """
         refuse_blocked(self.plan)
         await self._gather(())
-        self._refuse_stale()
+        await self._refuse_stale()
         writers = self.ports.armoury.arm(self.plan, self.refs)
         try:
             return await self._armed(writers)
@@ -138,7 +138,7 @@ class Runner:
             # A screen may stay open for hours after the run: another process can go on with it meanwhile.
             self.ports.store.release(run)
 
-    def _refuse_stale(self) -> None:
+    async def _refuse_stale(self) -> None:
         if others := strangers(self.plan, self.store):
             verb = "is not the cluster" if len(others) == 1 else "are not the clusters"
             raise Refused(
@@ -146,8 +146,16 @@ class Runner:
                 "The name is the same, the UID of kube-system is another.",
                 "Name the contexts of the plan's own clusters, or make a plan for these: meshwright plan",
             )
-        changed = () if self.before else moved(self.plan, self.store)
-        if changed:
+        if self.before:
+            return
+        if names := {key.name for key in lost(self.plan, self.store)}:
+            # An answer that did not come is no change of the clusters: it is asked for once more.
+            await self._gather(names)
+        if gone := lost(self.plan, self.store):
+            told = [f"{key}: {fact.detail or fact.reason.value}" for key, fact in gone.items()]
+            hint = "Nothing was changed. Try again; meshwright check tells what would lift it."
+            raise Undetermined("What this plan rests on could not be read again", "; ".join(told[:4]), hint)
+        if changed := moved(self.plan, self.store):
             raise Refused(
                 "The clusters changed since this plan was made", "; ".join(changed[:4]), "Make the plan again."
             )

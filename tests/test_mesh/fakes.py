@@ -73,6 +73,7 @@ class FakeGatherer:
     ) -> FactStore:
         keys = {item.key for item in refs}
         self.world.gathered.append(tuple(only))
+        self.world.hooks.get(f"gather {','.join(only)}", lambda: None)()
         found = {
             key: value
             for key, value in self.world.facts.items()

@@ -7,9 +7,9 @@ import pytest
 
 from mesh import catalogue as fact
 from mesh.draw.lanes import answers_in_words
-from mesh.errors import Refused
+from mesh.errors import Refused, Undetermined
 from mesh.events import RunDone, ServiceProven, StepDone, StepOutput, StepWaiting
-from mesh.facts import FactStore
+from mesh.facts import FactKey, FactStore, Reason, Unknown
 from mesh.goal import ClusterGoal, Goal
 from mesh.join import fingerprints, strangers
 from mesh.journal import latest_unfinished, read_run
@@ -18,6 +18,7 @@ from mesh.model.kubernetes import Service
 from mesh.plan import Blocker, Condition, HelmApply, ParkDaemonSets, Plan, Prove, Step, Verify
 from mesh.ports import Outcome
 from mesh.run import Control, run_plan
+from mesh.subject import OfCluster
 from tests.test_mesh.fakes import FakeCluster, FakeHelm, FakePorts, FakeWorld, Recorder, failing, ref
 
 REFS = (ref("a"), ref("b"))
@@ -194,6 +195,20 @@ async def test_a_stale_plan_is_refused(world: FakeWorld) -> None:
     with pytest.raises(Refused, match="changed since"):
         await run_plan(plan, REFS, FakePorts(world), Recorder())
     assert world.calls == []
+
+
+async def test_an_answer_that_did_not_come_is_asked_for_once_more(world: FakeWorld) -> None:
+    plan = plan_of(world, step("one", "a", "b"))
+    key = FactKey(fact.SETTINGS.name, OfCluster("b"))
+    known, silent = world.facts[key], Unknown(Reason.TIMEOUT, "no answer within 20 s")
+    world.facts[key] = silent
+    with pytest.raises(Undetermined, match="could not be read again") as told:
+        await run_plan(plan, REFS, FakePorts(world), Recorder())
+    assert "no answer within 20 s" in told.value.detail and world.calls == []
+    assert world.gathered[-1] == (fact.SETTINGS.name,)
+
+    world.hooks[f"gather {fact.SETTINGS.name}"] = lambda: world.facts.update({key: known})
+    assert (await run_plan(plan, REFS, FakePorts(world), Recorder())).state == "done"
 
 
 async def test_other_clusters_of_the_same_names_are_refused_as_that(world: FakeWorld) -> None:
