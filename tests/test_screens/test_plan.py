@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ async def test_a_healthy_mesh_leaves_nothing_to_do(tmp_path: Path) -> None:
         assert "Nothing to do: every step is already so." in stage.text()
         await stage.press("A")
         assert "A is off: nothing to do" in stage.line(23)
+
+
+async def test_a_plan_of_facts_that_are_still_judged_is_not_applied(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        stage.app.show_session(replace(stage.app.session, judging=True))
+        await stage.press("A")
+        assert "A is off: the last facts are being judged" in stage.line(23)
+        assert not isinstance(stage.app.screen, Confirm)
+        stage.app.show_session(replace(stage.app.session, judging=False))
+        await stage.press("A")
+        assert isinstance(stage.app.screen, Confirm)
 
 
 async def test_the_step_under_the_cursor_shows_its_command_and_copies_it(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def finding(terminal: Terminal) -> None:
 def confirm(terminal: Terminal) -> None:
     terminal.send("4")
     terminal.wait_for(f"Join {TOKYO} and {EAST}")
+    terminal.wait_for("Plan is complete")
     terminal.send("A")
     terminal.wait_for("Type the cluster name to allow this")
 

@@ -204,6 +204,9 @@ def off(session: Session) -> str:
         return "A is off: a run is under way, press 5"
     if session.gathering.running:
         return "A is off: facts are being read"
+    if session.judging:
+        # The plan shown may rest on what was there before the last facts came.
+        return "A is off: the last facts are being judged"
     if session.outdated:
         return "A is off: other clusters are chosen than were read, press 2, then r"
     if session.stale:
