@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from textual.events import Paste
 
 from mesh.finding import Risk
@@ -15,7 +16,6 @@ from tests.test_tui import samples
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import bare, joining, of_world, pair
 from tui.widgets.rows import TextPane
-from tui.work.running import replaced
 
 CLUSTERS = ("eks-tokyo", "aks-east", "kind-dr")
 
@@ -120,9 +120,9 @@ async def test_the_gate_asks_for_names_and_only_names_open_it(tmp_path: Path, si
 async def test_whatever_is_typed_or_pressed_in_the_gate_is_in_view(
     tmp_path: Path, size: tuple[int, int], clusters: tuple[str, ...]
 ) -> None:
-    steps = [replaced(step, risk=Risk.DISRUPTIVE, clusters=clusters) for step in samples.PLAN.steps]
+    steps = [structs.replace(step, risk=Risk.DISRUPTIVE, clusters=clusters) for step in samples.PLAN.steps]
     async with staged(two_clusters(tmp_path), size) as stage:
-        stage.app.push_screen(Confirm(replaced(samples.PLAN, steps=tuple(steps)), ("ops in eks-tokyo",)))
+        stage.app.push_screen(Confirm(structs.replace(samples.PLAN, steps=tuple(steps)), ("ops in eks-tokyo",)))
         await stage.settle()
         for name in clusters:
             assert f"  {name}" in stage.text()

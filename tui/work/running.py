@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from mesh import catalogue
 from mesh.facts import FactStore
-from mesh.plan import Plan, Step
+from mesh.plan import Plan
 from tui.present import mesh, setup
 from tui.session import RunView, Session, resumed
 from tui.work.contexts import label
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from tui.work.director import Director
 # cilium-health needs 42 to 135 s to notice a change: asked again soon, then ever more seldom, for that long (seconds).
 PAUSE, GROWS, PAUSE_MAX, PATIENCE = 1.0, 1.5, 15.0, 300.0
-
-R = TypeVar("R", Plan, Step)
 
 
 class RunDesk:
@@ -66,8 +66,10 @@ class RunDesk:
         if run is None:
             return None
         done = ("done", "already")
-        steps = tuple(replaced(step, already=step.already or run.of(step.id).state in done) for step in run.plan.steps)
-        return replaced(run.plan, steps=steps)
+        steps = tuple(
+            structs.replace(step, already=step.already or run.of(step.id).state in done) for step in run.plan.steps
+        )
+        return structs.replace(run.plan, steps=steps)
 
     def open_unfinished(self) -> None:
         """Show the unfinished run and read what is really there."""
@@ -186,9 +188,3 @@ def really_there(run: RunView | None, store: FactStore) -> Mapping[str, str]:
         reached = bool(step.until) and all(holds(condition, store)[0] is True for condition in step.until)
         there[step.id] = "already" if reached else ""
     return there
-
-
-def replaced(record: R, **changes: Any) -> R:
-    """A frozen record with some fields changed."""
-    fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    return type(record)(**{**fields, **changes})
