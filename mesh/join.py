@@ -8,7 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from mesh import catalogue as fact
+from mesh.aim import overlay
 from mesh.conditions import holds
+from mesh.engine import evaluate
 from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known, Reason, Unknown
 from mesh.finding import Finding, Risk, State
@@ -67,6 +69,13 @@ def plan_join(store: FactStore, goal: Goal, findings: Iterable[Finding], made_at
     blockers = (*refusals, *found, *gates(situation, steps, silent))
     unread = tuple(unknowns(situation)) if any(not step.already for step in steps) else ()
     return Plan(plan_id, f"Join {names}", clusters, goal, tuple(steps), blockers, prints, made_at, unread)
+
+
+def rest(plan: Plan, store: FactStore) -> Plan:
+    """What going on with this plan still does on these facts: what is so by now, and what was found, told anew."""
+    findings = evaluate(overlay(store, plan.goal, plan.clusters), plan.clusters)
+    steps = (step if step.already else _judged(replace(step, found=()), store, findings) for step in plan.steps)
+    return replace(plan, steps=tuple(steps))
 
 
 def _judged(step: Step, store: FactStore, findings: Iterable[Finding]) -> Step:

@@ -1,6 +1,7 @@
 """What ends a run before its time, what refuses to begin one, and that ``resume`` brings it to its end."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -234,6 +235,9 @@ def test_a_signal_ends_a_run_that_can_go_on(ends: dict[str, Done], name: str, co
 def test_what_was_cut_off_ends_joined(bare: Lab, ends: dict[str, Done]) -> None:
     done = ends["end"]
     assert done.code == 0 and "Joined in" in done.out
+    first, last = (re.search(r": (\d+) to do, (\d+) already so", ends[name].out) for name in ("kill", "end"))
+    assert first and last and int(last[1]) <= 2 < int(first[1]), "what is done by now is not shown as to do"
+    assert "no CA yet" not in done.out and "Cilium is not installed yet" not in done.out
     records = bare.journal()
     assert (records[-1]["kind"], records[-1]["state"]) == ("end", "done") and bare.journal(2) == []
     assert sum(one["kind"] == "resume" for one in records) == 5

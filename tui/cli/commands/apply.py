@@ -10,6 +10,7 @@ import msgspec
 
 from mesh.errors import Exit, Refused
 from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
+from mesh.join import rest
 from mesh.journal import RunRecord
 from mesh.plan import Plan
 from mesh.run import Control, RunResult, refuse_blocked, run_plan
@@ -40,14 +41,16 @@ async def carried_out(
 ) -> int:
     """Show the plan, get consent, run it; signals end it after the calls under way."""
     text = arguments.output == "text"
+    # Of a run that goes on only what is left is shown and consented to; done since means done.
+    shown = plan if before is None else rest(plan, await session.gather())
     if text:
-        say_plan(plan)
+        say_plan(shown)
     refuse_blocked(plan)
     if not plan.todo():
         if text:
             say("Nothing to do: every step is already so.")
         return Exit.CLEAN
-    consented(plan, arguments)
+    consented(shown, arguments)
     alone = session.ports.lab is not None
     printer = Printer(plan) if text else JsonPrinter()
     control = Control()
