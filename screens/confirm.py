@@ -85,6 +85,15 @@ class Confirm(Box[bool]):
         """Whether every name stands there."""
         return all(self.query_one(f"#name-{place}", Input).value == word for place, (word, _) in enumerate(self.words))
 
+    def entered(self) -> None:
+        """To the name that is not complete, or to the button that applies: never to Cancel by the way."""
+        if self.complete:
+            self.query_one("#push-apply").focus()
+            return
+        self.say("name not complete")
+        fields = [self.query_one(f"#name-{place}", Input) for place in range(len(self.words))]
+        next(field for field, (word, _) in zip(fields, self.words, strict=True) if field.value != word).focus()
+
     @on(Input.Changed)
     def _typed(self) -> None:
         self.query_one("#push-apply", Push).set_note("" if self.complete else "name not complete")

@@ -168,6 +168,8 @@ class PlanPlace(Framed):
             self.app.logs.clear()
             self.app.director.runs.apply()
             self.app.go("setup")
+        else:
+            self.tell("Cancelled: nothing was changed.")
 
     def key_refresh(self) -> None:
         """Read the facts again."""

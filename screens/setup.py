@@ -216,6 +216,8 @@ class SetUp(Framed):
         if sure:
             self._moved_in = 0.0
             self.app.director.runs.go_on()
+        else:
+            self.tell("Cancelled: nothing more was changed.")
 
     def key_open(self) -> None:
         """The finding behind a failed step, else the step."""

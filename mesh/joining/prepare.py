@@ -191,6 +191,7 @@ def restart_steps(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
                 commands=_restart_commands(now, cluster, old),
                 found=(_old_words(old),) if old else (),
                 undo="nothing to undo: restarted pods stay",
+                reversible=False,
                 usual=60.0,
                 deadline=1200.0,
                 consequence="every pod off the host network restarts, one workload at a time",

@@ -11,13 +11,18 @@ from textual.events import Paste
 
 from mesh.finding import Risk
 from screens.confirm import Confirm
-from tests.test_screens.stage import staged
+from tests.test_screens.stage import Stage, staged
 from tests.test_tui import samples
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import bare, joining, of_world, pair
 from tui.widgets.rows import TextPane
 
 CLUSTERS = ("eks-tokyo", "aks-east", "kind-dr")
+
+
+def focus(stage: Stage) -> str:
+    """Id of the widget with the focus."""
+    return (stage.app.focused.id or "") if stage.app.focused else ""
 
 
 async def test_it_says_what_it_needs_first(tmp_path: Path) -> None:
@@ -113,6 +118,20 @@ async def test_the_gate_asks_for_names_and_only_names_open_it(tmp_path: Path, si
         assert "[ Apply ]" in stage.text()
         await stage.press("escape")
         assert "Apply plan" not in stage.text() and stage.app.session.run is None
+
+
+async def test_enter_in_a_name_leads_to_what_is_missing_and_then_to_apply(tmp_path: Path) -> None:
+    async with staged(joining(tmp_path)) as stage:
+        await stage.press("enter", "4", "A", *"eks-tokyo", "enter")
+        assert "name not complete" in stage.line(-2) and focus(stage) == "name-1"
+        await stage.press(*"aks-eas", "enter")
+        assert focus(stage) == "name-1", "the name lacks a letter"
+        await stage.press("t", "enter")
+        assert focus(stage) == "push-apply" and stage.app.session.run is None
+        await stage.press("escape")
+        assert "Cancelled: nothing was changed." in stage.line(23)
+        await stage.press("A", *"eks-tokyo", "enter", *"aks-east", "enter", "enter")
+        assert stage.app.place == "setup" and stage.app.session.run is not None
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 18), (40, 12)])

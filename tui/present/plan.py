@@ -277,10 +277,10 @@ def confirm_lines(plan: Plan, who: tuple[str, ...], order: Mapping[str, int], wi
         told = f"{_n(len(steps), 'step')} on {words.joined(clusters)}" if steps else "none"
         made.append(line((f"{risk.value:<13}", token), told))
         made += _consequences(steps, order, width, signs)
-    undone = sum(step.reversible for step in todo)
-    made += _pairs(
-        "way back", f"{undone} of {len(todo)} steps are reversible; the journal keeps what was before", width
-    )
+    changing = [step for step in todo if step.risk is not Risk.NONE]
+    undone = sum(step.reversible for step in changing)
+    told = f"{undone} of {_n(len(changing), 'change')} can be undone; the journal keeps what was before"
+    made += _pairs("way back", told, width)
     return made
 
 

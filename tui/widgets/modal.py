@@ -276,6 +276,10 @@ class Box(ModalScreen[T]):
 
     @on(Input.Submitted)
     def _entered(self) -> None:
+        self.entered()
+
+    def entered(self) -> None:
+        """Enter in a field: to what comes next."""
         self.focus_next()
 
     def action_leave(self) -> None:
