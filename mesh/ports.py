@@ -221,6 +221,11 @@ class Scenario(Struct, frozen=True):
     minutes: str
     note: str = ""
 
+    @property
+    def lasts(self) -> str:
+        """``20 min``; words as they are."""
+        return f"{self.minutes} min" if self.minutes.isdigit() else self.minutes
+
 
 class LabGateway(Protocol):
     """The embedded lab. Starting it gives a kubeconfig that the other gateways then use."""

@@ -42,6 +42,8 @@ def test_a_code_that_never_was_names_its_neighbours() -> None:
     done = call("explain", "CM0499")
     assert done.code == 2 and done.out == ""
     assert "There is no code CM0499" in done.err and "CM0403, CM0404, CM0405" in done.err
+    lone = call("explain", "CM9999")
+    assert lone.code == 2 and "Near" not in lone.err and "meshwright explain lists all" in lone.err
 
 
 def test_a_retired_code_is_still_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def rows(scenarios: Sequence[Scenario], width: int, signs: Signs, find: str = ""
             made.append(Row("", (line((f" {group}", "title")),)))
         for item in shown:
             left = line(f"   {column(item.name, 15, signs)} {cut(item.title, max(width - 30, 10), signs)}")
-            lasts = f"{item.minutes} min" if item.minutes.isdigit() else item.minutes
+            lasts = item.lasts
             made.append(Row(item.name, (spread(left, line((lasts, "muted"), " "), width, signs),)))
     return made or [Row("", (line((f"  no scenario matches {find}", "muted")),))]
 

@@ -22,8 +22,9 @@ def now(arguments: argparse.Namespace) -> int:
         say(f"{code} is retired: {RETIRED[code]}")
         return Exit.CLEAN
     if code not in checks:
-        near = [known for known in checks if known.startswith(code[:4])] or list(checks)
-        raise UsageError(f"There is no code {code}", f"Near: {', '.join(near[:12])}", "meshwright explain lists all.")
+        near = [known for known in checks if known.startswith(code[:4])]
+        detail = f"Near: {', '.join(near[:12])}" if near else ""
+        raise UsageError(f"There is no code {code}", detail, "meshwright explain lists all.")
     if arguments.output == "json":
         say_json("Check", _facts(checks[code]))
     else:

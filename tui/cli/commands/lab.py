@@ -36,7 +36,8 @@ async def _up(arguments: argparse.Namespace) -> int:
         else:
             for name, value in handle.env.items():
                 print(f"export {name}={shlex.quote(value)}")
-            print(f"# lab {arguments.scenario}: contexts {', '.join(handle.contexts)}", flush=True)
+            named = " ".join(f"--context {shlex.quote(context)}" for context in handle.contexts)
+            print(f"# lab {arguments.scenario}; next: meshwright check {named}", flush=True)
             print("meshwright: the lab runs until Ctrl-C; use the lines above in another shell", file=sys.stderr)
         await handle.process.wait()
     finally:
@@ -51,7 +52,7 @@ def _scenarios(output: str) -> int:
     if output == "json":
         say_json("Scenarios", {"scenarios": rows})
     for row in rows if output == "text" else ():
-        say(f"{row.group:8} {row.name:16} {row.title:58} {row.minutes}")
+        say(f"{row.group:8} {row.name:16} {row.title:58} {row.lasts}")
     return Exit.CLEAN
 
 

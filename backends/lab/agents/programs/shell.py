@@ -88,10 +88,10 @@ async def cat(call: Call) -> ExecResult:
 async def ls(call: Call) -> ExecResult:
     """``ls FOLDER`` of a mounted volume."""
     words = [word for word in call.argv[1:] if not word.startswith("-")]
-    path = words[0].rstrip("/") if words else "/"
-    at = call.runtime.volume_at(call.container, f"{path}/x")
+    asked = words[0] if words else "/"
+    at = call.runtime.volume_at(call.container, f"{asked.rstrip('/')}/x")
     if at is None:
-        return failed(f"ls: cannot access '{path}': No such file or directory\n", 2)
+        return failed(f"ls: cannot access '{asked}': No such file or directory\n", 2)
     below = at[1].rpartition("/")[0]
     prefix = f"{below}/" if below else ""
     names = {
