@@ -1,5 +1,6 @@
 """Mesh: map, services, selection, what a link says, nothing connected yet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.test_mesh import worlds as mesh_worlds
 from tests.test_screens.stage import staged
 from tests.test_tui.fakes import two_clusters
 from tests.test_tui.worlds import EAST, SERVICES, TOKYO, bare, of_world, pair, with_services
+from tui.session import RunView
 from tui.widgets.canvas_view import CanvasView
 
 
@@ -149,3 +151,15 @@ async def test_enter_is_named_after_where_it_leads(tmp_path: Path) -> None:
         assert "⏎ open" in stage.line(24)
         await stage.press("right")
         assert "⏎ plan" in stage.line(24)
+
+
+async def test_after_a_join_what_is_only_late_is_said_to_be_late(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, probed(pair(), (TOKYO, EAST)))) as stage:
+        await stage.press("enter", "6")
+        assert f"{TOKYO} ⇄ {EAST} is down" in stage.line(23)
+        plan = stage.app.session.plan
+        assert plan is not None
+        stage.app.show_session(replace(stage.app.session, run=RunView(plan, 1, "done")))
+        await stage.settle()
+        said = stage.line(23).strip()
+        assert said.startswith("cilium-health is minutes late") and said.endswith("endpoints 0/18.")

@@ -310,7 +310,7 @@ def status(session: Session) -> str:
     late = sick or [link for link in links if _awaits_probe(link)]
     if late and session.run is not None and session.run.state == "done" and health_lags(judged.picture):
         told = late[0].round_trip.text
-        return f"{late[0].a} ⇄ {late[0].b}: {told}; cilium-health is minutes late, it is read again."
+        return f"cilium-health is minutes late after a join; it is read again: {told}."
     if sick:
         return f"{sick[0].a} ⇄ {sick[0].b} is {sick[0].health.value}. Tab jumps to the next sick thing."
     unknown = sum(link.health is Health.UNKNOWN for link in links)
