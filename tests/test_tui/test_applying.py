@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import os
+import sys
 
 import pytest
 
@@ -70,3 +72,25 @@ async def test_a_run_that_was_done_before_it_could_be_stopped_ends_well(
     assert await signalled_at(world, "b") == Exit.CLEAN
     said = capsys.readouterr()
     assert "Joined in" in said.out and "resume" not in said.err
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+async def test_a_reader_who_goes_does_not_tear_the_run(
+    world: FakeWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    reader, writer = os.pipe()
+    ports, plan = FakePorts(world), plan_of(world)
+
+    def writing(here: str, peer: str) -> None:
+        world.put(fact.PEERS, here, (PeerEntry(peer, (f"https://{peer}.mesh.cilium.io:2379",), ("10.0.0.1",)),))
+        if here == "a":
+            os.close(reader)
+
+    world.hooks |= {"helm a": lambda: writing("a", "b"), "helm b": lambda: writing("b", "a")}
+    arguments = argparse.Namespace(output=output, yes=True, confirm=[])
+    with os.fdopen(writer, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert await carried_out(Session(ports, REFS), plan, arguments) == Exit.CLEAN
+        monkeypatch.undo()
+    assert "helm b" in world.calls and ports.store.records[1][-1]["state"] == "done"
+    assert capsys.readouterr().err.count("nobody reads this any more") == 1

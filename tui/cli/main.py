@@ -55,7 +55,9 @@ def _ended(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from tui.cli.printing import mute
+
+        mute()
     return int(code)
 
 

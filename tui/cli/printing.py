@@ -1,10 +1,12 @@
 """Text and JSON of findings, problems and plans: data for stdout, plain when piped."""
 
+import contextlib
 import json
+import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -12,8 +14,29 @@ from mesh.explain import message, template_of, title
 from mesh.finding import Command, Finding, Problem, Severity, State
 from mesh.summary import SIGNS, counts, summary_line
 
+T = TypeVar("T")
 API_VERSION: Final = "meshwright.io/v1"
 _ASCII: Final = {"✓": "ok", "▲": "!", "✗": "x", "⊘": "#", "–": "-", "→": "->", "⇄": "<>", "…": "~", "·": "."}
+
+
+def mute() -> None:
+    """From now on what is written to stdout goes nowhere: its reader is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def lasting(tell: Callable[[T], None]) -> Callable[[T], None]:
+    """``tell``, each time at once, for a reader who may go: then its words are lost, and not what is being done."""
+
+    def told(what: T) -> None:
+        try:
+            tell(what)
+            sys.stdout.flush()
+        except OSError:
+            mute()
+            with contextlib.suppress(OSError):
+                print("meshwright: nobody reads this any more; what is under way goes on", file=sys.stderr)
+
+    return told
 
 
 def say(text: str = "") -> None:

@@ -17,7 +17,7 @@ from mesh.run import Control, RunResult, refuse_blocked, run_plan
 from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
 from tui.cli.plan_text import say_plan
-from tui.cli.printing import say
+from tui.cli.printing import lasting, say
 from tui.cli.session import Session, opened
 
 _SIGNS = {"done": "✓", "already": "✓", "failed": "✗", "cancelled": "‖", "blocked": "⊘"}
@@ -44,7 +44,7 @@ async def carried_out(
     # Of a run that goes on only what is left is shown and consented to; done since means done.
     shown = plan if before is None else rest(plan, await session.gather())
     if text:
-        say_plan(shown)
+        lasting(say_plan)(shown)
     refuse_blocked(plan)
     if not plan.todo():
         if text:
@@ -52,7 +52,7 @@ async def carried_out(
         return Exit.CLEAN
     consented(shown, arguments)
     alone = session.ports.lab is not None
-    printer = Printer(plan) if text else JsonPrinter()
+    printer = lasting(Printer(plan) if text else JsonPrinter())
     control = Control()
     task = asyncio.create_task(run_plan(plan, session.refs, session.ports, printer, control, before))
     try:

@@ -8,7 +8,7 @@ from mesh.journal import RunRecord, latest_unfinished, read_run
 from mesh.ports import Store
 from tui.cli.choose import problems
 from tui.cli.commands.apply import carried_out
-from tui.cli.printing import say
+from tui.cli.printing import lasting, say
 from tui.cli.session import Session, opened
 
 
@@ -28,7 +28,7 @@ async def run(arguments: argparse.Namespace) -> int:
         arguments.cluster = [f"{key}={place}" for key, place in record.contexts.items()]
     async with opened(arguments) as session:
         _same_clusters(session, record)
-        say(f"run {record.run} was {_how(record)}; {len(record.changes)} changes are in its journal")
+        lasting(say)(f"run {record.run} was {_how(record)}; {len(record.changes)} changes are in its journal")
         return await carried_out(session, record.plan, arguments, record)
 
 
