@@ -12,6 +12,8 @@ from mesh.ports import Clock, Outcome, Output
 Ask = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
 Pod = Mapping[str, Any]
 _PATIENCE: Final = 300.0
+# A pod may be created while its node changes its CNI; what a second life does not mend, a third will not.
+_PASSES: Final = 2
 _POLL: Final = 2.0
 # Names must resolve before anything else comes back.
 _FIRST: Final = ("coredns", "kube-dns")
@@ -27,32 +29,43 @@ class Restarts:
         self.output = output
 
     async def run(self) -> Outcome:
-        """Evict every pod whose address is in none of Cilium's ranges. Raises ``StepFailed`` for one that has no
-        owner.
+        """Evict every pod whose address is in none of Cilium's ranges, and once more what came back with such an one.
+
+        Raises ``StepFailed`` for pods that have no owner, and for those that came back with another CNI's address
+        twice.
         """
-        pool = await self._pool()
-        workloads: dict[tuple[str, str], list[Pod]] = {}
-        for pod in await self._pods():
-            if _unmanaged(pod, pool):
-                workloads.setdefault((pod["metadata"]["namespace"], _owner(pod)), []).append(pod)
-        orphans = [
-            f"{namespace}/{pod['metadata']['name']}"
-            for (namespace, owner), pods in workloads.items()
-            if not owner
-            for pod in pods
-        ]
-        restarted = []
-        for (namespace, owner), pods in sorted(workloads.items(), key=_order):
-            if owner:
-                await self._workload(namespace, owner, pods)
-                restarted.append(f"pods of {namespace}/{owner} of {self.where}")
-        if orphans:
+        restarted: dict[str, None] = {}
+        for _ in range(_PASSES):
+            workloads = await self._old()
+            for (namespace, owner), pods in sorted(workloads.items(), key=_order):
+                if owner:
+                    await self._workload(namespace, owner, pods)
+                    restarted[f"pods of {namespace}/{owner} of {self.where}"] = None
+            if not any(owner for _, owner in workloads):
+                break
+        left = await self._old() if restarted else workloads
+        if orphans := _named(left, owned=False):
             raise StepFailed(
                 f"{self.where} has pods that nothing would recreate",
                 f"They keep the address of the old CNI: {', '.join(orphans[:5])}",
                 "Delete and create them again yourself.",
             )
+        if again := _named(left, owned=True):
+            raise StepFailed(
+                f"pods of {self.where} come back with addresses that are not Cilium's",
+                f"They were restarted {_PASSES} times: {', '.join(again[:5])}",
+                "Another CNI answers on their nodes: see there which file of /etc/cni/net.d comes first.",
+            )
         return Outcome(tuple(restarted))
+
+    async def _old(self) -> dict[tuple[str, str], list[Pod]]:
+        """Pods with another CNI's address, by namespace and owner; "" has none."""
+        pool = await self._pool()
+        workloads: dict[tuple[str, str], list[Pod]] = {}
+        for pod in await self._pods():
+            if _unmanaged(pod, pool):
+                workloads.setdefault((pod["metadata"]["namespace"], _owner(pod)), []).append(pod)
+        return workloads
 
     async def _pool(self) -> tuple[str, ...]:
         _, config = await self.ask("GET", "/api/v1/namespaces/kube-system/configmaps/cilium-config")
@@ -119,6 +132,16 @@ class Restarts:
 def _order(item: tuple[tuple[str, str], list[Pod]]) -> tuple[bool, tuple[str, str]]:
     (namespace, owner), _ = item
     return not owner.startswith(_FIRST), (namespace, owner)
+
+
+def _named(workloads: Mapping[tuple[str, str], list[Pod]], *, owned: bool) -> list[str]:
+    """Pods as people look for them, with address and node."""
+    return [
+        f"{namespace}/{pod['metadata']['name']} ({pod['status']['podIP']} on {pod['spec'].get('nodeName', 'no node')})"
+        for (namespace, owner), pods in sorted(workloads.items())
+        for pod in pods
+        if bool(owner) is owned
+    ]
 
 
 def _owner(pod: Pod) -> str:

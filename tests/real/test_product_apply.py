@@ -10,7 +10,6 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
+from msgspec.structs import replace
 
 from backends.authority import fingerprint
 from backends.wiring import SessionPorts, open_ports
@@ -29,7 +28,7 @@ from mesh import catalogue as fact
 from mesh.assess import Assessment, assess
 from mesh.conditions import holds
 from mesh.effects import demonstration
-from mesh.events import Event, StepDone, StepOutput
+from mesh.events import Event, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactName, FactStore, Known, Unknown
 from mesh.finding import State
 from mesh.journal import RunRecord, read_run
@@ -44,6 +43,8 @@ from tests.real.control_plane import ControlPlane, start, wait_for, write_kubeco
 from tests.real.programs import BIN, CHARTS, ROOT, SERVERS
 from tests.real.test_product_reading import without_cloud
 
+# The whole join is in the first test's time: 45 s on two idle processors, three times that on busy ones.
+pytestmark = pytest.mark.timeout(400)
 AGENTS = Path(__file__).parents[1] / "data" / "recordings" / "agents" / "1.15.19"
 EKS, AKS = "mesh-eks", "mesh-aks"
 SYSTEM = "/api/v1/namespaces/kube-system"
@@ -59,46 +60,34 @@ EDITS = {
     "apiserver.mesh-eks": "10.0.1.10:6443",
     "apiserver.mesh-aks": "10.224.0.10:6443",
 }
-SHORT = 20.0
+SHORT, LONG = 20.0, 120.0
 
 
-class Machines:
-    """What clouds and nodes do once Cilium is there: nodes get their pod range, load balancers their address."""
+class Machines(list[Event]):
+    """The run's events, and what clouds and nodes do meanwhile: nodes have a pod range before Cilium comes, load
+    balancers an address once they are waited for. Done between two events, not beside them: no race with the run.
+    """
 
     def __init__(self, planes: dict[str, ControlPlane], ranges: dict[str, str]) -> None:
+        super().__init__()
         self._planes, self._ranges = planes, ranges
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work)
 
-    def __enter__(self) -> None:
-        self._thread.start()
+    def append(self, event: Event) -> None:
+        super().append(event)
+        match event:
+            case StepStarted(step=step) if step.startswith("install."):
+                self._pod_ranges(step.removeprefix("install."))
+            case StepWaiting(step="addresses"):
+                for key, plane in self._planes.items():
+                    plane.give_address("kube-system", "clustermesh-apiserver", ADDRESSES[key])
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(timeout=30)
-
-    def _work(self) -> None:
-        left = {(job, key) for job in (self._pod_ranges, self._address) for key in self._planes}
-        while left and not self._over.wait(0.2):
-            left = {(job, key) for job, key in left if not job(key)}
-
-    def _pod_ranges(self, key: str) -> bool:
-        plane = self._planes[key]
-        if plane.request("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")[0] != 200:
-            return False
+    def _pod_ranges(self, key: str) -> None:
         prefix = self._ranges[key].rsplit(".", 2)[0]
-        for index, node in enumerate(plane.request("GET", "/api/v1/nodes")[1]["items"]):
+        for index, node in enumerate(self._planes[key].request("GET", "/api/v1/nodes")[1]["items"]):
             cidr = f"{prefix}.{index}.0/24"
             patch = {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}
             path = f"/api/v1/nodes/{node['metadata']['name']}"
-            assert plane.request("PATCH", path, patch, "application/merge-patch+json")[0] == 200
-        return True
-
-    def _address(self, key: str) -> bool:
-        if self._planes[key].request("GET", f"{SYSTEM}/services/clustermesh-apiserver")[0] != 200:
-            return False
-        self._planes[key].give_address("kube-system", "clustermesh-apiserver", ADDRESSES[key])
-        return True
+            assert self._planes[key].request("PATCH", path, patch, "application/merge-patch+json")[0] == 200
 
 
 @dataclass
@@ -150,9 +139,11 @@ def run(ports: SessionPorts, plan: Plan, events: list[Event], before: RunRecord 
 
 
 def in_a_hurry(plan: Plan) -> Plan:
-    """The plan with less patience for agents that do not run: what cannot come is waited for ten minutes else."""
-    steps = [msgspec.structs.replace(s, deadline=SHORT) if s.id == "connect" else s for s in plan.steps]
-    return msgspec.structs.replace(plan, steps=tuple(steps))
+    """The plan with less patience: agents that do not run would be waited for ten minutes, and what a step waits for
+    in vain is told by the run, not hidden by the end of the test's time.
+    """
+    steps = [replace(step, deadline=SHORT if step.id == "connect" else LONG) for step in plan.steps]
+    return replace(plan, steps=tuple(steps))
 
 
 def record_of(ports: SessionPorts, run_number: int) -> RunRecord:
@@ -193,9 +184,8 @@ def joined(folder: Path) -> Iterator[Joined]:
         ports = open_ports(kubeconfig=str(kubeconfig))
         plan = in_a_hurry(gathered(ports).plan(ports.clock.now()))
         ranges = {member.cluster: member.pod_cidrs[0] for member in plan.goal.members}
-        events: list[Event] = []
-        with Machines(planes, ranges):
-            first = run(ports, plan, events)
+        events = Machines(planes, ranges)
+        first = run(ports, plan, events)
         yield Joined(planes, kubeconfig, plan, first, record_of(ports, first.run), events, gathered(ports))
 
 

@@ -168,6 +168,7 @@ class Pods:
         self.evicted: list[str] = []
         self.refusals = 0
         self.replaced = True
+        self.stale = 0
 
     async def ask(
         self, method: str, path: str, body: Any = None, content: str = "", *, expect: Sequence[int] = ()
@@ -184,9 +185,9 @@ class Pods:
             self.evicted.append(name)
             old = self.pods.pop(name)
             if self.replaced:
-                self.pods[f"{name}-new"] = pod(
-                    f"{name}-new", "10.120.0.9", old["metadata"]["ownerReferences"][0]["name"]
-                )
+                address = "192.168.1.77" if self.stale else "10.120.0.9"
+                self.stale = max(0, self.stale - 1)
+                self.pods[f"{name}-new"] = pod(f"{name}-new", address, old["metadata"]["ownerReferences"][0]["name"])
             return 201, {}
         return 200, {"items": list(self.pods.values())}
 
@@ -234,6 +235,20 @@ async def test_the_first_workload_that_does_not_come_back_stops_the_rest() -> No
     with pytest.raises(StepFailed, match="did not come back"):
         await restart(pods)
     assert pods.evicted == ["a-1"]
+
+
+async def test_a_pod_that_comes_back_with_an_old_address_goes_once_more() -> None:
+    """Its node's CNI may change between the eviction and the new pod's sandbox; one that changes never is told."""
+    pods = Pods(pod("cart-1", "192.168.1.9", "cart-6f"))
+    pods.stale = 1
+    await restart(pods)
+    assert pods.evicted == ["cart-1", "cart-1-new"]
+    pods = Pods(pod("cart-1", "192.168.1.9", "cart-6f", nodeName="ip-10-0-1-21"))
+    pods.stale = 10_000
+    with pytest.raises(StepFailed, match="addresses that are not Cilium's") as caught:
+        await restart(pods)
+    assert "shop/cart-1-new-new (192.168.1.77 on no node)" in caught.value.detail
+    assert pods.evicted == ["cart-1", "cart-1-new"]
 
 
 async def test_pods_that_nothing_recreates_are_left_and_named() -> None:
