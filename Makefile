@@ -46,7 +46,7 @@ screenshot: $(STAMP) ## draw docs/mesh.svg from the lab
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
 
-proof: $(STAMP) ## the long proofs; writes docs/proof.md (about an hour)
+proof: $(STAMP) ## the long proofs; writes docs/proof.md (about half an hour)
 	$(BIN)/python -m tests.proof $(ARGS)
 
 tools: ## build the pinned real servers of tools/ into .tools (about 10 min once, then cached)

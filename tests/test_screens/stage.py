@@ -8,15 +8,19 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 from rich.console import Console
 from rich.segment import Segment
 from textual import events
+from textual._context import visible_screen_stack
+from textual._queue import Queue
 from textual.app import ScreenStackError
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from tests.test_tui.fakes import FakePorts
 from tui.app import MeshwrightApp, Options
@@ -77,17 +81,13 @@ class Stage:
         return any(getattr(node, flag, None) for node in shown for flag in wants)
 
     async def _handled(self, until: float) -> None:
-        """Wait until every widget is done with what it is at; an empty queue alone does not say so."""
-        told = []
-        for pump in self._pumps():
-            done = asyncio.Event()
-            # As call_later does it, without the partial whose signature is looked up each time.
-            if pump.is_running and pump.post_message(events.Callback(callback=done.set)):
-                told.append((pump, done))
-        for pump, done in told:
-            while not done.is_set() and pump.is_running and time.monotonic() < until:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(done.wait(), 0.1)
+        """Wait until every widget is done with what it is at and waits for its next message; an empty queue alone does
+        not say so.
+        """
+        turns = 0
+        while not all(_waits(pump) for pump in self._pumps()) and time.monotonic() < until:
+            turns += 1
+            await asyncio.sleep(0 if turns < 50 else 0.002)
 
     async def press(self, *keys: str) -> None:
         """Press keys one after another, each settled."""
@@ -110,6 +110,11 @@ class Stage:
             await asyncio.sleep(0.005)
             self.app.screen._on_timer_update()
 
+    def strips(self) -> list[Strip]:
+        """The drawn rows, modal over place."""
+        visible_screen_stack.set(self.app._background_screens)
+        return self.app.screen._compositor.render_strips(self.app.size)
+
     def rows(self) -> list[list[Segment]]:
         """The segments of every row, modal over place."""
         app = self.app
@@ -124,12 +129,18 @@ class Stage:
 
     def text(self) -> str:
         """What is on the screen, without styles."""
-        return "\n".join("".join(segment.text for segment in row).rstrip() for row in self.rows())
+        return "\n".join(strip.text.rstrip() for strip in self.strips())
 
     def line(self, number: int) -> str:
         """One row, counted from 1; negative from the end."""
         rows = self.text().split("\n")
         return rows[number - 1 if number > 0 else number]
+
+
+def _waits(pump: MessagePump) -> bool:
+    """Whether it waits for its next message."""
+    queue: Queue[Any] = pump._message_queue
+    return not pump.is_running or (queue.empty() and len(queue.ready_event._waiters) > 0)
 
 
 @contextlib.asynccontextmanager

@@ -83,8 +83,12 @@ def cursor_to(terminal: Terminal, text: str) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("size", "more"), [((80, 24), {}), ((60, 18), {"NO_COLOR": "1"})])
-def test_j1_first_set_up(tmp_path: Path, size: tuple[int, int], more: dict[str, str]) -> None:
+def test_j1_first_set_up(tmp_path: Path) -> None:
+    first_set_up(tmp_path)
+
+
+def first_set_up(tmp_path: Path, size: tuple[int, int] = (80, 24), **more: str) -> None:
+    """J1, keystroke by keystroke, in a terminal of this size; ``more`` is its environment."""
     wide = size[0] >= 80
     with demo(tmp_path, "fresh", size, **more) as terminal:
         terminal.wait_for("Choose the clusters to join", 60)

@@ -98,7 +98,7 @@ def shows(running: Lab, fault: str, shown: Shown) -> None:
 
     running.tell(lambda control: control.inject(fault))
     try:
-        until(looks_so, f"{fault} shows {wanted}", _SECONDS, last=seen)
+        until(looks_so, f"{fault} shows {wanted}", _SECONDS, every=0.3, last=seen)
     finally:
         running.tell(lambda control: control.clear(fault))
-        until(mended, f"all is well without {fault}", _SECONDS, last=seen)
+        until(mended, f"all is well without {fault}", _SECONDS, every=0.3, last=seen)

@@ -159,7 +159,7 @@ class Cutting:
 
     def installing(self, running: Program) -> None:
         self.bare.tell(lambda control: control.api(EAST, latency=0.15))
-        until(lambda: pending(self.bare, EAST), "helm installs", _SECONDS)
+        until(lambda: pending(self.bare, EAST), "helm installs", _SECONDS, every=0.5)
         self.hold()
 
     def waiting(self, running: Program) -> None:
