@@ -5,6 +5,8 @@ from collections.abc import Set as AbstractSet
 from itertools import combinations
 from typing import Final
 
+from msgspec import structs
+
 from mesh import catalogue as fact
 from mesh.affinity import Affinity, affinity_of, is_global, is_shared, traffic_from
 from mesh.facts import FactStore, Known
@@ -29,6 +31,28 @@ def picture_of(store: FactStore, clusters: Sequence[str], findings: Iterable[Fin
     links = tuple(_link(store, a, b, names, found) for a, b in combinations(clusters, 2))
     unread = tuple(key for key in clusters if not isinstance(store.get(fact.SERVICES, OfCluster(key)), Known))
     return MeshPicture(boxes, links, _services(store, clusters, links, frozenset(unread), found), unread)
+
+
+def health_lags(picture: MeshPicture) -> bool:
+    """Whether nothing but what cilium-health says, or not yet, keeps a link from being well: it is minutes late."""
+    bad = (Health.DEGRADED, Health.DOWN)
+    sick = any(link.health in bad and not link.only_health for link in picture.links)
+    return not sick and any(_lags(link) for link in picture.links)
+
+
+def settling(picture: MeshPicture) -> MeshPicture:
+    """The picture soon after a join: where cilium-health alone troubles a link, how the link is, is not known yet."""
+    return structs.replace(picture, links=tuple(_settling(link) if _lags(link) else link for link in picture.links))
+
+
+def _lags(link: Link) -> bool:
+    return link.only_health and (link.round_trip.health is not Health.UNKNOWN or link.round_trip == NOT_PROBED)
+
+
+def _settling(link: Link) -> Link:
+    plane = link.round_trip
+    text = f"{plane.text} so far" if plane.total else plane.text
+    return structs.replace(link, round_trip=structs.replace(plane, health=Health.UNKNOWN, text=text))
 
 
 def _box(store: FactStore, cluster: str) -> ClusterBox:

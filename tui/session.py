@@ -94,7 +94,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class Session:
-    """One snapshot. ``chosen`` are cluster keys in the order of the list; ``twins`` maps a key to the one it equals."""
+    """One snapshot. ``chosen`` are cluster keys in the order of the list; ``twins`` maps a key to the one it equals.
+
+    ``settling``: after a join, while cilium-health lags; the picture then holds nothing against a link that it alone
+    says.
+    """
 
     lab: str = ""
     lab_state: str = ""
@@ -110,6 +114,7 @@ class Session:
     store: FactStore = field(default_factory=FactStore)
     judged: Judgement | None = None
     judging: bool = False
+    settling: bool = False
     edits: Mapping[str, str] = field(default_factory=dict)
     preview: Preview | None = None
     run: RunView | None = None

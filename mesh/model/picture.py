@@ -89,7 +89,16 @@ class Link(Struct, frozen=True):
         """Worst of all planes; not connected if neither side lists the other."""
         if self.control_ab.health is Health.ABSENT and self.control_ba.health is Health.ABSENT:
             return Health.ABSENT
-        planes = (self.control_ab, self.control_ba, self.open_ab, self.open_ba, self.round_trip)
+        return worst(self._judged, self.round_trip.health)
+
+    @property
+    def only_health(self) -> bool:
+        """Whether cilium-health, which no check judges, alone makes the link as it is."""
+        return self.health is not Health.ABSENT and self.round_trip.health.rank > self._judged.rank
+
+    @property
+    def _judged(self) -> Health:
+        planes = (self.control_ab, self.control_ba, self.open_ab, self.open_ba)
         return worst(*(plane.health for plane in planes))
 
 

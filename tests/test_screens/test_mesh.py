@@ -1,6 +1,7 @@
 """Mesh: map, services, selection, what a link says, nothing connected yet."""
 
-from dataclasses import replace
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from mesh.model.cilium import AgentHealth, HealthPeer
 from tests.test_mesh import changes, members
 from tests.test_mesh import worlds as mesh_worlds
 from tests.test_screens.stage import staged
-from tests.test_tui.fakes import two_clusters
-from tests.test_tui.worlds import EAST, SERVICES, TOKYO, bare, of_world, pair, with_services
-from tui.session import RunView
+from tests.test_tui.fakes import FixedClock, two_clusters
+from tests.test_tui.worlds import EAST, SERVICES, TOKYO, bare, joining, of_world, pair, with_services
 from tui.widgets.canvas_view import CanvasView
+from tui.work.running import PAUSE
 
 
 def probed(world: mesh_worlds.World, sick: tuple[str, ...] = ()) -> mesh_worlds.World:
@@ -153,13 +154,51 @@ async def test_enter_is_named_after_where_it_leads(tmp_path: Path) -> None:
         assert "⏎ plan" in stage.line(24)
 
 
+class HeldClock(FixedClock):
+    """Stands still for who waits to ask the agents' health again, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(members.NOW + 5)
+        self.go = threading.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds == PAUSE:
+            await asyncio.to_thread(self.go.wait, 20)
+        await super().sleep(seconds)
+
+
 async def test_after_a_join_what_is_only_late_is_said_to_be_late(tmp_path: Path) -> None:
+    ports = joining(tmp_path, after=probed(pair(), (TOKYO, EAST)))
+    ports.clock = clock = HeldClock()
+    async with staged(ports) as stage:
+        await stage.press("enter", "4", "A", *TOKYO, "tab", *EAST, "tab", "tab")
+        # Not settled from here on: what waits for the next reading keeps the engine from being idle.
+        await stage.send("enter")
+        await stage.until("Joined in")
+        await stage.send("6")
+        await stage.until("lags behind a join")
+        said = stage.line(23).strip()
+        assert said.startswith("cilium-health lags behind a join") and said.endswith("endpoints 0/18 so far.")
+        assert "? data" in stage.text() and "1 link: 1?" in stage.text()
+        assert "✗0 ▲0 ?1" in stage.line(1) and "[6 Mesh?]" in stage.line(2)
+        assert "is down" not in stage.text()
+        clock.go.set()
+        await stage.until("is down")
+        assert "✗1 ▲0 ?0" in stage.line(1) and "[6 Mesh✗]" in stage.line(2) and "1 link: 1✗" in stage.text()
+
+
+async def test_what_cilium_health_alone_says_counts_in_the_header_beside_the_map(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, probed(pair(), (TOKYO, EAST)))) as stage:
         await stage.press("enter", "6")
         assert f"{TOKYO} ⇄ {EAST} is down" in stage.line(23)
-        plan = stage.app.session.plan
-        assert plan is not None
-        stage.app.show_session(replace(stage.app.session, run=RunView(plan, 1, "done")))
-        await stage.settle()
-        said = stage.line(23).strip()
-        assert said.startswith("cilium-health is minutes late") and said.endswith("endpoints 0/18.")
+        assert "✗1 ▲0 ?0" in stage.line(1)
+        await stage.press("3")
+        assert "✗0 ▲0 ?0" in stage.line(1) and "6 Mesh✗" in stage.line(2)
+
+
+async def test_what_the_checks_found_is_not_counted_twice(tmp_path: Path) -> None:
+    world = probed(pair(), (TOKYO, EAST))
+    changes.without_rule(TOKYO, 8472)(world)
+    async with staged(of_world(tmp_path, world)) as stage:
+        await stage.press("enter", "6")
+        assert "✗1 ▲0 ?0" in stage.line(1)

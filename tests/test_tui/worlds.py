@@ -168,8 +168,8 @@ class Answering(mesh_fakes.FakeWriters):
         return gateway
 
 
-def joining(folder: Path, fail: str = "") -> FakePorts:
-    """A bare pair; applying its plan leads to a joined one, or ends at the call that ``fail`` names."""
+def joining(folder: Path, fail: str = "", after: mesh_worlds.World | None = None) -> FakePorts:
+    """A bare pair; applying its plan leads to a joined one or ``after``, or ends at the call that ``fail`` names."""
     ports = of_world(folder, bare())
     world = mesh_fakes.FakeWorld()
     writers = Answering(world, tuple(ports.contexts.listed.contexts))
@@ -177,7 +177,7 @@ def joining(folder: Path, fail: str = "") -> FakePorts:
         world.fail[fail] = mesh_fakes.failing("helm: no space left on device")
         ports.armoury = SwitchingArmoury(ports.gatherer, bare(), writers)
     else:
-        ports.armoury = SwitchingArmoury(ports.gatherer, pair(), writers)
+        ports.armoury = SwitchingArmoury(ports.gatherer, after or pair(), writers)
     return ports
 
 

@@ -1,6 +1,6 @@
 """Header, rail, title, summary and footer: the rows that every screen has (screens.md §2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -101,7 +101,7 @@ def header_words(session: Session, place: str, signs: Signs) -> list[Line]:
         age = f"facts {words.age(session.age)}"
     else:
         if session.judged is not None:
-            found = [problem_counts(session, signs)]
+            found = [problem_counts(session, signs, _unjudged(session) if place == "mesh" else {})]
         age = words.age(session.age)
     return [*found, line(age)] if gathering.ended else found
 
@@ -123,11 +123,20 @@ def _run_words(session: Session) -> list[Line]:
     return [*told, line(step + failed), line(words.clock(seconds))]
 
 
-def problem_counts(session: Session, signs: Signs) -> Line:
-    """``✗2 ▲1 ?2``: roots by state."""
+def _unjudged(session: Session) -> dict[State, int]:
+    """Links by what cilium-health alone holds against them: no check judges it, and the map must not say more than
+    the header.
+    """
+    links = [link.health for link in session.judged.picture.links if link.only_health] if session.judged else []
+    states = {Health.DOWN: State.FAIL, Health.DEGRADED: State.WARN, Health.UNKNOWN: State.UNKNOWN}
+    return {state: links.count(health) for health, state in states.items()}
+
+
+def problem_counts(session: Session, signs: Signs, more: Mapping[State, int]) -> Line:
+    """``✗2 ▲1 ?2``: roots by state, and ``more`` of them."""
     judged = session.judged
     problems = judged.problems if judged else ()
-    found = {state: sum(problem.root.state is state for problem in problems) for state in State}
+    found = {state: sum(problem.root.state is state for problem in problems) + more.get(state, 0) for state in State}
     shown = (State.FAIL, State.WARN, State.UNKNOWN)
     parts: list[Span] = []
     for state in shown:

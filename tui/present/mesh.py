@@ -6,7 +6,6 @@ from rich.cells import cell_len
 from mesh.draw.lanes import answers_in_words, draw_lanes, in_words
 from mesh.finding import Finding, State
 from mesh.model.picture import Health, Link, MeshPicture, Plane, Proof
-from mesh.picture import NOT_PROBED
 from tui.present import words
 from tui.present.frame import RULE_ENDS
 from tui.present.lines import Line, Span, column, cut, line, pad, rule, wrapped
@@ -286,32 +285,17 @@ def narrow_lines(session: Session, width: int, signs: Signs) -> list[Line]:
     return made
 
 
-def health_lags(picture: MeshPicture) -> bool:
-    """Whether nothing but what cilium-health says, or not yet, keeps a link from being well: it is minutes late."""
-    bad = (Health.DEGRADED, Health.DOWN)
-    others = [
-        plane for link in picture.links for plane in (link.control_ab, link.control_ba, link.open_ab, link.open_ba)
-    ]
-    late = any(link.round_trip.health in bad or _awaits_probe(link) for link in picture.links)
-    return late and not any(plane.health in bad for plane in others)
-
-
-def _awaits_probe(link: Link) -> bool:
-    return link.round_trip == NOT_PROBED and link.health is not Health.ABSENT
-
-
 def status(session: Session) -> str:
     """What the picture says in one sentence."""
     judged = session.judged
     if judged is None or not judged.picture.links:
         return ""
     links = judged.picture.links
-    sick = [link for link in links if link.health in (Health.DEGRADED, Health.DOWN)]
-    late = sick or [link for link in links if _awaits_probe(link)]
-    if late and session.run is not None and session.run.state == "done" and health_lags(judged.picture):
+    late = [link for link in links if link.only_health]
+    if session.settling and late:
         told = late[0].round_trip.text
-        return f"cilium-health is minutes late after a join; it is read again: {told}."
-    if sick:
+        return f"cilium-health lags behind a join; it is read again: {told}."
+    if sick := [link for link in links if link.health in (Health.DEGRADED, Health.DOWN)]:
         return f"{sick[0].a} ⇄ {sick[0].b} is {sick[0].health.value}. Tab jumps to the next sick thing."
     unknown = sum(link.health is Health.UNKNOWN for link in links)
     if unknown:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mesh.errors import MeshError
 from mesh.events import CollectorProgress, Event, FactArrived
 from mesh.model.context import Access, ContextList, ContextPeek
+from mesh.picture import settling
 from mesh.plan import Plan
 from mesh.ports import Ports
 from tui.bridge import Bridge
@@ -147,7 +148,10 @@ class Director:
             before = {step.id: step for step in self._before_edit.steps}
             self.changed_steps |= {step.id for step in judged.plan.steps if before.get(step.id) != step}
             self._before_edit = None
-        self.update(judged=judged, judging=False, run=run)
+        settles = self.runs.settles(judged.picture)
+        if settles:
+            judged = replace(judged, picture=settling(judged.picture))
+        self.update(judged=judged, judging=False, settling=settles, run=run)
         if self._again:
             self.rejudge()
         else:

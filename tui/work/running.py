@@ -8,8 +8,10 @@ from msgspec import structs
 
 from mesh import catalogue
 from mesh.facts import FactStore
+from mesh.model.picture import MeshPicture
+from mesh.picture import health_lags
 from mesh.plan import Plan
-from tui.present import mesh, setup
+from tui.present import setup
 from tui.session import RunView, Session, resumed
 from tui.work.contexts import label
 
@@ -119,17 +121,15 @@ class RunDesk:
         self.director.stage.tell(setup.end_words(self.director.session))
         self.director.read()
 
+    def settles(self, picture: MeshPicture) -> bool:
+        """Whether a join ended so lately that cilium-health cannot know of it yet, and it alone troubles a link."""
+        run, since = self.director.session.run, self.director.ports.clock.now() - self._ended
+        return run is not None and run.state == "done" and since <= PATIENCE and health_lags(picture)
+
     def settle(self) -> None:
         """After a join read the agents' health again while it still lags: it does so by minutes."""
         director, session = self.director, self.director.session
-        if session.run is None or session.run.state != "done" or session.judged is None or session.gathering.running:
-            return
-        now = director.ports.clock.now()
-        if (
-            not mesh.health_lags(session.judged.picture)
-            or now - self._ended > PATIENCE
-            or director.bridge.running("settle")
-        ):
+        if not session.settling or session.gathering.running or director.bridge.running("settle"):
             return
 
         pause, self._pause = self._pause, min(self._pause * GROWS, PAUSE_MAX)
