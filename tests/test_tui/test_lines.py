@@ -41,6 +41,18 @@ def test_wrapping_loses_no_word(text: str, width: int) -> None:
     assert all(cell_len(row) <= width for row in rows)
 
 
+def test_a_long_word_is_broken_where_its_parts_meet() -> None:
+    arn = "arn:aws:sts::534439589175:assumed-role/AWSReservedSSO_MeshOperator_53443958/operator"
+    rows = wrap(f"{arn} in eks-tokyo", 72, "as           ", " " * 13)
+    assert [row[13:] for row in rows] == [
+        "arn:aws:sts::534439589175:assumed-role/",
+        "AWSReservedSSO_MeshOperator_53443958/operator in eks-tokyo",
+    ]
+    rules = "'IpProtocol=udp,FromPort=8472,ToPort=8472,IpRanges=[{CidrIp=10.224.0.0/20}]'"
+    assert all("10.224.0.0/20" in row or "10." not in row for row in wrap(rules, 60))
+    assert wrap("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
+
+
 def test_a_wide_character_is_never_split() -> None:
     assert cut(WIDE, 5) == "クラ…" and column(WIDE, 5) == "クラ…"
     assert column(WIDE, 6) == "クラ… " and cell_len(column(WIDE, 6)) == 6

@@ -1,5 +1,6 @@
 """Lines of (text, style token), measured in cells: cut, padded, wrapped and ruled without a terminal."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from tui.signs import UNICODE, Signs
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 BLANK: Line = ()
+# Not before a digit: an address and its prefix length or port belong together.
+_JOINTS = re.compile(r"[,;=|&@](?=.)|[/:](?=[^\d/:])")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def rule(left: str, right: str = "", width: int = 80, signs: Signs = UNICODE, le
 
 
 def wrap(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """Words wrapped to ``width`` cells; a word that is longer than a line is chopped. Newlines are kept."""
+    """Words wrapped to ``width`` cells; a word that is longer than a line is broken. Newlines are kept."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         lines += _wrap_paragraph(paragraph, width, first if not lines else rest, rest)
@@ -116,7 +119,7 @@ def _wrap_paragraph(text: str, width: int, first: str, rest: str) -> list[str]:
     current, empty = first, True
     for word in text.split():
         room = max(width - cell_len(rest), 8)
-        pieces = chop_cells(word, room) if cell_len(word) > room else [word]
+        pieces = _pieces(word, room)
         for piece in pieces:
             joint = "" if empty else " "
             if not empty and cell_len(current) + len(joint) + cell_len(piece) > width:
@@ -125,6 +128,20 @@ def _wrap_paragraph(text: str, width: int, first: str, rest: str) -> list[str]:
             current, empty = current + joint + piece, False
     lines.append(current)
     return lines
+
+
+def _pieces(word: str, room: int) -> list[str]:
+    """A word in pieces of at most ``room`` cells: broken behind a sign that joins two parts, so that names and
+    addresses stay whole; where there is none, anywhere.
+    """
+    made: list[str] = []
+    while cell_len(word) > room:
+        fits = chop_cells(word, room)[0]
+        ends = [match.end() for match in _JOINTS.finditer(word, 0, len(fits) + 1)]
+        end = max((end for end in ends if room // 4 < end <= len(fits)), default=len(fits))
+        made.append(word[:end])
+        word = word[end:]
+    return [*made, word]
 
 
 def wrapped(text: str, width: int, token: str = "", first: str = "", rest: str = "") -> list[Line]:
