@@ -20,6 +20,9 @@ from tui.widgets.rows import RowList, TextPane
 # The keys that work on findings.
 OF_FINDINGS = ("unfold", "fold", "all", "layer", "unfold_all", "find", "next_match", "prev_match", "copy", "export")
 
+# Rows of the lower pane however long the list is; it takes those as well that the list leaves.
+LEAST = 8
+
 
 class Preconditions(Framed):
     """Problems by rank with their consequences folded; every count can be opened."""
@@ -46,6 +49,7 @@ class Preconditions(Framed):
         self.unfolded: frozenset[str] = frozenset()
         self.everything = False
         self.only_layer: int | None = None
+        self._room = LEAST
 
     def body(self) -> ComposeResult:
         """The list, the layer table of large screens, and the highlighted finding."""
@@ -82,6 +86,8 @@ class Preconditions(Framed):
             )
         )
         self.query_one("#rule", Bar).show(rule("", "", self.app.size.width, self.signs))
+        self._room = max(self.query_one("#columns").size.height - 1 - rows.virtual_size.height, LEAST)
+        self.query_one("#detail").styles.max_height = "100%" if self.wide else self._room
         judged = self.session.judged
         table = present.layer_table(judged, self.signs) if judged else []
         self.query_one("#layers", TextPane).show(lambda _: table)
@@ -99,7 +105,7 @@ class Preconditions(Framed):
             head = one.detail_head(found, problem, width, self.signs)
             return [head, *one.full(found, problem, width, self.signs, now)]
         shown = problem if problem is not None and problem.root == found else Problem(found)
-        return one.short_detail(shown, width, self.signs, now)[:8]
+        return one.short_detail(shown, width, self.signs, now, self._room)
 
     @property
     def found(self) -> tuple[Finding | None, Problem | None]:

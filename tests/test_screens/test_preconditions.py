@@ -34,6 +34,18 @@ async def test_a_missing_rule_is_the_only_problem_and_a_step_of_the_plan(tmp_pat
         assert "1 problem" in stage.text()
 
 
+async def test_what_there_is_to_do_is_seen_without_scrolling(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "3")
+        told = " ".join(stage.text().split())
+        assert "what sg-00000001a has no rule for 8472/udp from 10.224.0.0/20" in told
+        assert "aws ec2 authorize-security-group-ingress" in told and "cilium vxlan aks-east" in told
+        await stage.press("enter")
+        told = stage.text()
+        assert "FIX 1 of 2 · eks-tokyo · risk low" in told and "aws ec2 authorize-security-group-ingress" in told
+        assert "more facts, v shows all" in told
+
+
 async def test_a_healthy_mesh_is_clean(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, pair())) as stage:
         await stage.press("enter", "3")

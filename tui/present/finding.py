@@ -15,24 +15,44 @@ from tui.signs import Signs
 NEUTRAL_MAX = 3
 
 
-def short_detail(problem: Problem, width: int, signs: Signs, now: float) -> list[Line]:
-    """The lower pane at 80 columns."""
+def short_detail(problem: Problem, width: int, signs: Signs, now: float, room: int) -> list[Line]:
+    """The lower pane at 80 columns, in at most ``room`` rows: each part in as many as it has to have, and with what is
+    left first the command in full, then the rest.
+    """
     root = problem.root
-    made = [detail_head(root, problem, width, signs)]
-    made += at_most(labelled("why", why_of(root), width), 2, width, signs)
-    evidence = sorted(root.evidence, key=lambda item: item.state not in ("FAIL", "closed"))
-    if evidence:
-        made += at_most(labelled("evidence", _evidence_text(evidence[0], now), width), 2, width, signs)
-    made += at_most(_lift(root, width), 3, width, signs)
     fix = root.fixes[0] if root.fixes else None
-    if fix:
-        extra = f"risk {fix.risk.value}, undo {'yes' if fix.reversible else 'no'}"
-        room = width - 15
-        made += labelled("fix", f"{cut(fix.text, room - len(extra) - 2, signs)}  {extra}", width)[:1]
-        made += [
-            line(("   command    ", "muted"), (cut(command_text(command), room, signs), "key"))
-            for command in fix.commands[:1]
-        ]
+    evidence = sorted(root.evidence, key=lambda item: item.state not in ("FAIL", "closed"))
+    told = labelled("evidence", _evidence_text(evidence[0], now), width) if evidence else []
+    # Rows, how many of them always stand, and the turn in which more are given.
+    parts = (
+        (labelled("what", message(root), width), 0, 2),
+        (labelled("why", why_of(root), width), 2, 5),
+        (told, 2, 3),
+        (_lift(root, width), 3, 4),
+        (_fix_short(fix, width, signs) if fix else [], 1, 6),
+        (_command_short(fix, width) if fix else [], 1, 1),
+    )
+    given = [min(len(rows), least) for rows, least, _ in parts]
+    left = room - 1 - sum(given)
+    for place in sorted(range(len(parts)), key=lambda place: parts[place][2]):
+        more = max(min(len(parts[place][0]) - given[place], left), 0)
+        given[place] += more
+        left -= more
+    made = [detail_head(root, problem, width, signs)]
+    for (rows, _, _), number in zip(parts, given, strict=True):
+        made += at_most(rows, number, width, signs) if number else []
+    return made[:room]
+
+
+def _fix_short(fix: Fix, width: int, signs: Signs) -> list[Line]:
+    extra = f"risk {fix.risk.value}, undo {'yes' if fix.reversible else 'no'}"
+    return labelled("fix", f"{cut(fix.text, width - 17 - len(extra), signs)}  {extra}", width)[:1]
+
+
+def _command_short(fix: Fix, width: int) -> list[Line]:
+    made: list[Line] = []
+    for command in fix.commands:
+        made += labelled("" if made else "command", command_text(command), width, "key")
     return made
 
 
@@ -92,7 +112,7 @@ def full(
     made += [(), *_evidence(finding, width, signs, now, raw)]
     why = why_of(finding)
     if why:
-        made += [(), line((" WHY", "title")), *wrapped(why, width - 2, "", "   ", "   ")]
+        made += [(), *labelled("WHY", why, width, "", 1, 9)]
     made += _fix_lines(finding, width, signs, chosen_fix)
     made += _consequences(finding, problem, width, signs)
     docs = docs_of(finding)
@@ -102,22 +122,27 @@ def full(
 
 
 def _evidence(finding: Finding, width: int, signs: Signs, now: float, raw: bool) -> list[Line]:
-    """Each piece in path order: its number and own sign, what was read, source and age; raw with the facts' keys."""
-    made: list[Line] = [line((" EVIDENCE", "title"), ("" if finding.evidence else "  none was read", "muted"))]
+    """Each piece in path order: its number and own sign, what was read, source and age; raw with the facts' keys.
+
+    What only stands around is counted, where there is a piece that speaks.
+    """
+    shown = 0 if any(evidence.state for evidence in finding.evidence) else NEUTRAL_MAX
+    hidden = max(sum(not evidence.state for evidence in finding.evidence) - shown, 0)
+    told = "" if finding.evidence else "  none was read"
+    if hidden and not raw:
+        told = f"  {plural(hidden, 'more fact')}, v shows all"
+    made: list[Line] = [line((" EVIDENCE", "title"), (told, "muted"))]
     neutral = 0
     for place, evidence in enumerate(finding.evidence, 1):
         if raw or evidence.state:
             made += _piece(evidence, place, width, signs, now, raw)
             continue
         neutral += 1
-        if neutral <= NEUTRAL_MAX:
+        if neutral <= shown:
             tail = cut(_origin(evidence, now), width // 2, signs)
             room = max(width - cell_len(tail) - 10, 20)
             head = line((f"  {place:>2} ", "muted"), (f"{signs.dot} ", "muted"), cut(evidence.excerpt, room, signs))
             made.append(spread(head, line((tail, "muted"), " "), width, signs))
-    if neutral > NEUTRAL_MAX:
-        more = plural(neutral - NEUTRAL_MAX, "more fact")
-        made.append(line((f"       and {more}, v shows all", "muted")))
     for missing in finding.missing:
         rows = wrap(missing_text(missing), width - 8)
         made.append(line("     ", (f"{signs.unknown} ", "unknown"), rows[0]))
@@ -140,11 +165,10 @@ def _piece(evidence: EvidenceRef, place: int, width: int, signs: Signs, now: flo
         head, mark = "     ", "  "
     text = wrap(evidence.excerpt, width - 8) or [""]
     tail = _origin(evidence, now)
-    first = line((head, "muted"), (mark, token), text[0])
-    beside = len(text) == 1 and width_of(first) + cell_len(tail) + 3 <= width
-    made.append(spread(first, line((tail, "muted"), " "), width, signs) if beside else first)
-    made += [line(f"       {row}") for row in text[1:]]
-    if tail and not beside:
+    made += [line((head, "muted"), (mark, token), text[0]), *(line(f"       {row}") for row in text[1:])]
+    if width_of(made[-1]) + cell_len(tail) + 3 <= width:
+        made[-1] = spread(made[-1], line((tail, "muted"), " "), width, signs)
+    elif tail:
         made.append(line((f"       {tail}", "muted")))
     return made
 
@@ -166,11 +190,13 @@ def _fix_lines(finding: Finding, width: int, signs: Signs, chosen: int) -> list[
     place = min(chosen, len(finding.fixes) - 1)
     fix = finding.fixes[place]
     word = "LIFT" if finding.state in (State.UNKNOWN, State.BLOCKED) else "FIX"
-    head = f" {word} {place + 1} of {len(finding.fixes)} {signs.dot} {_traits(fix)}"
-    made: list[Line] = [(), line((head, "title"))]
+    places = {command.where for command in fix.commands}
+    where = places.pop() if len(places) == 1 else ""
+    head = f"{word} {place + 1} of {len(finding.fixes)} {signs.dot} {f'{where} {signs.dot} ' if where else ''}"
+    made: list[Line] = [(), *wrapped(head + _traits(fix), width - 1, "title", " ", "   ")]
     made += wrapped(fix.text, width - 2, "", "   ", "   ")
     for command in fix.commands:
-        if command.where:
+        if command.where and not where:
             made.append(line((f"   # {command.where}", "muted")))
         rows = wrap(command_text(command), width - 6, "   ", "     ")
         made += [line((row + (" \\" if index < len(rows) - 1 else ""), "key")) for index, row in enumerate(rows)]

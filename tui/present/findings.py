@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
+
 from mesh.finding import Finding, Problem, State
 from mesh.subject import OfCluster, OfService
 from mesh.summary import summary_line
@@ -113,8 +115,11 @@ def rows(
     if everything:
         return [_finding_row(f, width, signs) for f in _by_state(_shown(judged, layer, find))]
     made: list[Row] = []
-    for problem in problems(judged, layer, find):
-        made.append(_problem_row(problem, width, signs, tall))
+    shown = problems(judged, layer, find)
+    folds = any(problem.consequences for problem in shown)
+    subject_width = min(max((cell_len(subject_text(problem.root, signs)) for problem in shown), default=0), 22)
+    for problem in shown:
+        made.append(_problem_row(problem, width, signs, tall, folds, subject_width))
         key = finding_key(problem.root)
         if key in unfolded or tall:
             made += _folded(problem, width, signs, key in unfolded)
@@ -167,7 +172,8 @@ def _finding_row(finding: Finding, width: int, signs: Signs, lead: str = "", key
     return Row(key or finding_key(finding), (spans,))
 
 
-def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool) -> Row:
+def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool, folds: bool, subject_width: int) -> Row:
+    """``folds``: whether any row has consequences, for which a column is kept free."""
     root = problem.root
     sign, token = words.state_sign(root.state, signs)
     plus = f"+{len(problem.consequences)}" if problem.consequences else ""
@@ -185,12 +191,13 @@ def _problem_row(problem: Problem, width: int, signs: Signs, tall: bool) -> Row:
                 spread(second, line((need_words, "warn" if need == "you" else "muted"), "     "), width, signs),
             ),
         )
-    right = line((column(need, 4, signs), "warn" if need == "you" else "muted"), (f" {plus:>3}", "muted"), " ")
+    folded = f" {plus:>3}" if folds else ""
+    right = line((column(need, 4, signs), "warn" if need == "you" else "muted"), (folded, "muted"), " ")
     right = right if need or plus else ()
     if width < 80:
         first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), text)
         return Row(finding_key(root), (spread(first, line((f" {plus:>3}", "muted"), " "), width, signs),))
-    body = (f"{column(subject, 22, signs)} ", "name")
+    body = (f"{column(subject, subject_width, signs)} ", "name")
     first = line(" ", (column(sign, 2, signs), token), (f"{root.code} ", token), body, text)
     return Row(finding_key(root), (spread(first, right, width, signs),))
 
