@@ -1,5 +1,6 @@
 """A plan is data: steps with effects, undo, risk and the conditions that say when each is done (DESIGN §3)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -127,7 +128,7 @@ class Step(Struct, frozen=True):
     ``effects`` are carried out in order; the step is done when every condition in ``until`` is true.
     ``already`` = its conditions held when the plan was made: shown as done, not executed. ``why`` is the rule,
     ``found`` what makes the step necessary here. ``commands`` do the same by hand; ``does`` says what Meshwright does
-    where they do not show it.
+    where they do not show it. ``measured``: ``usual`` is what it took here before, not what a cloud is allowed.
     """
 
     id: str
@@ -150,6 +151,7 @@ class Step(Struct, frozen=True):
     consequence: str = ""
     found: tuple[str, ...] = ()
     does: str = ""
+    measured: bool = False
 
 
 class Blocker(Struct, frozen=True):
@@ -191,6 +193,16 @@ class Plan(Struct, frozen=True):
     def todo(self) -> tuple[Step, ...]:
         """Steps that would change or prove something."""
         return tuple(step for step in self.steps if not step.already)
+
+    def lasts(self, left: Mapping[str, float]) -> float:
+        """Seconds until all is done, with those that are ``left`` of each step, by id: of steps side by side the longer
+        way counts.
+        """
+        ends: dict[str, float] = {}
+        for step in self.steps:
+            begins = max((ends.get(need, 0.0) for need in step.needs), default=0.0)
+            ends[step.id] = begins + left.get(step.id, 0.0)
+        return max(ends.values(), default=0.0)
 
     def step(self, step_id: str) -> Step:
         """The step of that id. Raises ``KeyError``."""

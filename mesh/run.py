@@ -23,6 +23,7 @@ from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step
 from mesh.ports import Outcome, Ports, Writers
 from mesh.text import clean
+from mesh.usual import remember
 
 LEASE_SECONDS = 60
 _POLL = 2.0
@@ -263,6 +264,9 @@ class Runner:
             finding = await self._why(step)
             self.failure = (step, message, finding)
         seconds = clock.now() - began
+        # Of a run that goes on a step may be half done already.
+        if not self.before and state in ("done", "already"):
+            remember(self.ports.store, {step.id: seconds})
         self.states[step.id] = state
         journal.ended(step.id, state, seconds, message)
         self.emit(StepDone(step.id, state, clock.now(), seconds, message, finding))

@@ -34,7 +34,7 @@ def wait_step(now: Situation, steps: tuple[Step, ...]) -> list[Step]:
             commands=tuple(
                 now.kubectl(c, "-n", "kube-system", "get", "service", "clustermesh-apiserver") for c in now.clusters
             ),
-            usual=120.0,
+            usual=120.0 if private else 15.0,
             deadline=900.0,
         )
     ]

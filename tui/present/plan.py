@@ -134,7 +134,12 @@ def step_head(step: Step, plan: Plan, width: int, signs: Signs) -> Line:
     """``─ step 4 ─── about 3 m ──``."""
     number = plan.numbers.get(step.id)
     label = f"step {number}" if number else "already so"
-    return rule(label, f"about {words.duration(step.usual)}", width, signs, lead=1)
+    return rule(label, usually(step.usual, step.measured) if number else "", width, signs, lead=1)
+
+
+def usually(seconds: float, measured: bool) -> str:
+    """``about 3 m`` where it was measured here, ``usually up to 3 m`` where nothing is known but what clouds take."""
+    return f"{'about' if measured else 'usually up to'} {words.duration(seconds)}"
 
 
 def step_detail(step: Step, plan: Plan, width: int, signs: Signs, values: bool = False) -> list[Line]:
@@ -263,10 +268,10 @@ def blocker_lines(session: Session, width: int) -> list[Line]:
 def confirm_lines(plan: Plan, who: tuple[str, ...], order: Mapping[str, int], width: int, signs: Signs) -> list[Line]:
     """What the gate says before the fields (screens.md §3.6); ``order`` numbers the steps."""
     todo = plan.todo()
-    seconds = sum(step.usual for step in todo)
+    lasts = usually(plan.lasts({step.id: step.usual for step in todo}), all(step.measured for step in todo))
     touched = tuple(dict.fromkeys(cluster for step in todo for cluster in step.clusters))
     number = "1 cluster" if len(touched) == 1 else f"{len(touched)} clusters"
-    made: list[Line] = [line(f"{_n(len(todo), 'step')}, about {words.duration(seconds)}, in {number}")]
+    made: list[Line] = [line(f"{_n(len(todo), 'step')}, {lasts}, in {number}")]
     if who:
         made += _pairs("as", " · ".join(who), width)
     made.append(())

@@ -25,10 +25,10 @@ def title(session: Session) -> tuple[str, str]:
         return f"Run {run.number} was cut off" + (f" in step {cut_in}" if cut_in else ""), ""
     if run.state == "done":
         return f"Joined in {words.clock(run.seconds)}", "all steps done"
-    return run.plan.title, counts(run)
+    return run.plan.title, counts(run, session.now)
 
 
-def counts(run: RunView) -> str:
+def counts(run: RunView, now: float) -> str:
     """How many steps are in which state."""
     states = [run.of(step.id).state for step in run.plan.todo()]
     done = sum(state in ("done", "already") for state in states)
@@ -43,11 +43,23 @@ def counts(run: RunView) -> str:
         parts.append("nothing is running")
     elif waiting:
         parts.append(f"{waiting} to go")
-        left = sum(step.usual for step in run.plan.todo() if run.of(step.id).state not in BEGUN)
-        parts.append(f"about {words.duration(left)}")
+        parts.append(_left(run, now))
     if run.state == "paused":
         parts.append("paused")
     return " · ".join(parts)
+
+
+def _left(run: RunView, now: float) -> str:
+    """How long it takes until the end: of what runs, what is left of its usual time."""
+    left: dict[str, float] = {}
+    measured = True
+    for step in run.plan.todo():
+        view = run.of(step.id)
+        if view.state == "running" or view.state not in BEGUN:
+            spent = now - view.started if view.state == "running" else 0.0
+            left[step.id] = max(step.usual - spent, 0.0)
+            measured = measured and step.measured
+    return f"{'about' if measured else 'up to'} {words.duration(run.plan.lasts(left))}"
 
 
 def unfinished_lines(record: RunRecord, width: int) -> list[Line]:

@@ -12,6 +12,7 @@ from mesh.model.context import Access, ContextList, ContextPeek
 from mesh.picture import settling
 from mesh.plan import Plan
 from mesh.ports import Ports
+from mesh.usual import timed
 from tui.bridge import Bridge
 from tui.messages import JobCancelled, JobDone, JobFailed
 from tui.options import Options
@@ -134,6 +135,8 @@ class Director:
             began = time.monotonic()
             latest = self.session
             made = judge(latest.store, clusters, latest.edits, self.ports.clock.now())
+            if made.plan is not None:
+                made = replace(made, plan=timed(made.plan, self.ports.store))
             return made, really_there(latest.run, latest.store), time.monotonic() - began
 
         self.submit("judge", "judging facts", work)
