@@ -200,3 +200,13 @@ async def test_the_plan_is_exported_without_writing_over_a_file(
     assert len([name for name in os.listdir(tmp_path) if name.startswith("meshwright-plan")]) == 2, (
         "the first was not written over"
     )
+
+
+async def test_the_lower_pane_says_what_was_found_and_what_is_done_about_it(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "4")
+        while "▸ 2  place one CA" not in stage.text():
+            await stage.press("down")
+        text = stage.text()
+        assert "  found no CA yet in aks-east, eks-tokyo" in text
+        assert "  does  makes the key in memory" in text and "  run   openssl req" in text and "  undo  " in text

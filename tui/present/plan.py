@@ -1,6 +1,6 @@
 """Plan: the steps that would change something, the choices behind them, what to judge them by (§3.5, §3.6)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mesh.finding import Risk
 from mesh.goal import Goal
@@ -172,15 +172,23 @@ def step_short(step: Step, plan: Plan, width: int, signs: Signs) -> list[Line]:
     """The lower pane at 80 columns: one line each, the way back in full."""
     codes = f" ({', '.join(step.codes)})" if step.codes else ""
     made = [step_head(step, plan, width, signs), _short("why", step.why + codes, width, "", signs)]
+    if step.found and not step.already:
+        made.append(_first("found", step.found, width, "", signs))
     if step.consequence and step.risk in (Risk.DISRUPTIVE, Risk.IRREVERSIBLE):
         made.append(_short("means", step.consequence, width, "warn", signs))
+    if step.does:
+        made.append(_short("does", step.does, width, "", signs))
     if step.commands:
-        more = f"  {signs.ellipsis} {len(step.commands) - 1} more" if len(step.commands) > 1 else ""
-        told = cut(command_text(step.commands[0]), width - 9 - len(more), signs) + more
-        made.append(_short("run", told, width, "key", signs))
+        made.append(_first("run", tuple(map(command_text, step.commands)), width, "key", signs))
     if step.diff:
         made.append(_diff_line(step, width, signs))
     return [*made, *labelled("undo", step.undo, width, "", 2, 6)] if step.undo else made
+
+
+def _first(label: str, texts: Sequence[str], width: int, token: str, signs: Signs) -> Line:
+    """The first of several, and how many more there are."""
+    more = f"  {signs.ellipsis} {len(texts) - 1} more" if len(texts) > 1 else ""
+    return _short(label, cut(texts[0], width - 9 - len(more), signs) + more, width, token, signs)
 
 
 def _short(label: str, text: str, width: int, token: str, signs: Signs) -> Line:
