@@ -1,5 +1,6 @@
 """Facts: everything is read once from all chosen clusters, and shown as it comes in (screens.md §3.2)."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -60,10 +61,10 @@ class Facts(Framed):
     def _draw_detail(self) -> None:
         self.query_one("#detail", TextPane).show(lambda width: self._detail(width)[:9])
 
-    def _detail(self, width: int) -> list[Line]:
+    def _detail(self, width: int, *, full: bool = False) -> list[Line]:
         if present.swapped(self.session):
             return present.cluster_detail(self.session, self.cluster, width, self.signs)
-        return present.detail(self.session, self.cluster, self.collector, width, self.signs)
+        return present.detail(self.session, self.cluster, self.collector, width, self.signs, full=full)
 
     @property
     def cluster(self) -> str:
@@ -130,7 +131,8 @@ class Facts(Framed):
             else:
                 self.app.go("clusters")
             return
-        self.app.push_screen(Detail("facts", f"{self.cluster} {self.collector}".strip(), self._detail, self.copied()))
+        whole = partial(self._detail, full=True)
+        self.app.push_screen(Detail("facts", f"{self.cluster} {self.collector}".strip(), whole, self.copied()))
 
     def key_raw(self) -> None:
         """The facts of this cluster as they were read."""
@@ -156,10 +158,17 @@ class Facts(Framed):
     def copied(self) -> str:
         """What lifts a denied cell, else what it says."""
         told = present.progress(self.session, self.cluster, self.collector)
-        return told.lift or told.detail or told.text
+        return self._role or told.lift or told.detail or told.text
+
+    @property
+    def _role(self) -> str:
+        return present.role_for(self.session, self.cluster, self.collector)
 
     def key_copy(self) -> None:
         """What lifts a denied cell, else the cluster's facts."""
+        if role := self._role:
+            self.app.copy(role, "the Role and RoleBinding")
+            return
         told = present.progress(self.session, self.cluster, self.collector)
         if told.lift:
             self.app.copy(told.lift, "what lifts it")

@@ -107,10 +107,14 @@ class Right(Struct, frozen=True, order=True):
     group: str = ""
     namespace: str = ""
 
+    @property
+    def what(self) -> str:
+        """``daemonsets.apps``: the resource as ``kubectl auth can-i`` takes it."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
-        name = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {name}{where}"
+        return f"{self.verb} {self.what}{where}"
 
 
 class Rights(Struct, frozen=True):

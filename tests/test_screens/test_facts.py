@@ -62,7 +62,32 @@ async def test_missing_rights_are_partial_and_named(tmp_path: Path, size: tuple[
         await stage.press("enter", "down")
         assert "✓ 2/2" in stage.text() and "not granted" not in stage.text()
         await stage.press("right", "enter")
-        assert "▲ 1/2" in stage.text() and "not granted: create pods/exec in kube-system" in stage.text()
+        assert "▲ 1/2" in stage.text() and "not granted, to read: create pods/exec in kube-system" in stage.text()
+
+
+async def test_a_denied_cell_gives_the_role_that_lifts_it(tmp_path: Path) -> None:
+    ports = denied(tmp_path)
+    lacking = [Right(verb, "pods/exec", namespace="kube-system") for verb in ("create", "get")]
+    others = (Right("list", "secrets", namespace="kube-system"), Right("create", "pods/eviction"))
+    ports.gatherer.facts.append(known(fact.RIGHTS, EAST, Rights("ops", (), (*lacking, *others))))
+    ports.gatherer.progress = [
+        replace(told, lift="create and get pods/exec in kube-system") if told.lift else told
+        for told in ports.gatherer.progress
+    ]
+    async with staged(ports) as stage:
+        await stage.press("enter", "right", *["down"] * 4)
+        assert "c copies the Role and RoleBinding" in stage.text()
+        await stage.press("c")
+        role = stage.app.clipboard
+        assert "resources: [pods/exec], verbs: [create, get]" in role and "kind: RoleBinding" in role
+        assert "secrets" not in role and "eviction" not in role and "the Role and RoleBinding" in stage.line(23)
+        await stage.press("enter")
+        assert "applies this to aks-east" in stage.text() and "kind: RoleBinding" in stage.text()
+        await stage.press("q", *["up"] * 3)
+        assert "not granted, to read: create and get pods/exec in kube-system, list secrets" in stage.text()
+        assert "not granted, to join: create pods/eviction" in stage.text()
+        await stage.press("c")
+        assert "secrets" in stage.app.clipboard and "eviction" not in stage.app.clipboard
 
 
 async def test_while_reading_it_counts_and_can_be_stopped(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mesh import catalogue
 from mesh.events import CollectorProgress
 from mesh.model.context import Right
+from mesh.model.rights import CHECK, roles
 from mesh.subject import OfCluster
 from tui.present import words
 from tui.present.lines import Line, Row, Span, column, line, rule, spread, wrapped
@@ -165,8 +166,46 @@ def _by_cluster(session: Session, clusters: Sequence[str], width: int, signs: Si
     return made
 
 
-def detail(session: Session, cluster: str, collector: str, width: int, signs: Signs) -> list[Line]:
-    """The cell under the cursor in words: what it says, what is lost, what lifts it."""
+def role_for(session: Session, cluster: str, collector: str) -> str:
+    """Role and binding for the rights that a denied cell lacks, as ``meshwright rights`` prints them; on the rights'
+    own cell what reading lacks, and where it lacks nothing what joining does. "" where that is not known.
+    """
+    told = progress(session, cluster, collector)
+    rights = session.store.value(catalogue.RIGHTS, OfCluster(cluster))
+    if rights is None:
+        return ""
+    wanted = [right for right in rights.denied if right in CHECK]
+    if collector == catalogue.RIGHTS.name:
+        wanted = wanted or list(rights.denied)
+    else:
+        named = set(told.lift.replace(",", " ").split()) if told.state == "denied" else set()
+        wanted = [right for right in wanted if right.what in named]
+    return roles(wanted, "meshwright", rights.user) if wanted else ""
+
+
+def grouped(rights: Sequence[Right]) -> list[str]:
+    """``create and get pods/exec in kube-system``: the verbs of one resource together."""
+    verbs: dict[Right, list[str]] = {}
+    for right in rights:
+        verbs.setdefault(Right("", right.resource, right.group, right.namespace), []).append(right.verb)
+    return [f"{' and '.join(sorted(found))}{right}" for right, found in verbs.items()]
+
+
+def _role_lines(role: str, cluster: str, width: int, *, full: bool) -> list[Line]:
+    """Where the manifest is, and with ``full`` the manifest."""
+    made = wrapped("c copies the Role and RoleBinding that grant it", width - 1, "muted", "   ", "   ")
+    if full:
+        made = wrapped(
+            f"somebody who may grant rights applies this to {cluster}; c copies it:", width - 1, "muted", "   ", "   "
+        )
+        made += [line(("     " + row, "key")) for row in role.rstrip().split("\n")]
+    return made
+
+
+def detail(
+    session: Session, cluster: str, collector: str, width: int, signs: Signs, *, full: bool = False
+) -> list[Line]:
+    """The cell under the cursor in words: what it says, what is lost, what lifts it; with ``full`` the manifest too."""
     label = dict(session.collectors).get(collector, collector)
     told = progress(session, cluster, collector)
     if not cluster or not collector:
@@ -181,11 +220,19 @@ def detail(session: Session, cluster: str, collector: str, width: int, signs: Si
     if told.lift:
         made += wrapped(told.lift, width - 1, "key", "   lifts it: ", "             ")
     lacking = _lacking(session, cluster, collector)
-    if lacking:
-        made += wrapped(f"not granted: {', '.join(map(str, lacking))}", width - 1, "", "   ", "   ")
-    elif told.state == "":
+    role = role_for(session, cluster, collector)
+    for purpose, rights in (
+        ("read", [right for right in lacking if right in CHECK]),
+        ("join", [right for right in lacking if right not in CHECK]),
+    ):
+        if rights:
+            told_rights = f"not granted, to {purpose}: {', '.join(grouped(rights))}"
+            made += wrapped(told_rights, width - 1, "", "   ", "     ")
+        if purpose == "read" and role:
+            made += _role_lines(role, cluster, width, full=full)
+    if told.state == "":
         made.append(line(("   not read yet", "muted")))
-    elif told.state == "done" and not told.detail:
+    elif told.state == "done" and not told.detail and not lacking:
         made.append(line(("   all of it was read; v shows the facts", "muted")))
     return made
 
