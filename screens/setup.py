@@ -99,7 +99,7 @@ class SetUp(Framed):
     def _outcome(self, width: int) -> list[Line]:
         if self.wide:
             return present.outcome(self.session, self.step, width, self.signs)
-        return present.narrow_outcome(self.session, width, self.signs)
+        return present.narrow_outcome(self.session, self.step, width, self.signs)
 
     def _draw_log(self) -> None:
         log, run, step = self.query_one(LogPane), self.run_view, self.step

@@ -43,6 +43,21 @@ async def test_a_plan_is_carried_out_to_its_end(tmp_path: Path) -> None:
         assert stage.app.return_code == 0
 
 
+async def test_all_that_a_step_waits_for_can_be_read(tmp_path: Path) -> None:
+    async with staged(of_world(tmp_path, bare())) as stage:
+        await stage.press("enter", "5")
+        running(stage)
+        await stage.settle()
+        plan = stage.app.session.plan
+        assert plan is not None
+        second, now = plan.todo()[1].id, stage.app.session.now
+        what = "operators ready 0/2; mesh API of eks-tokyo ready 0/1; agents ready 0/3; eks-tokyo has no address"
+        stage.app.show_session(on_events(stage.app.session, [ev.StepWaiting(second, what, now + 397)]))
+        await stage.settle()
+        text = stage.text()
+        assert what in " ".join(text.split()) and " waits, until 06:37 ─" in text and "agents ready 0/3…" not in text
+
+
 async def test_a_failing_step_names_the_cause_and_the_ways_on(tmp_path: Path) -> None:
     ports = joining(tmp_path, fail="helm version")
     async with staged(ports) as stage:

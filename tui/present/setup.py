@@ -1,10 +1,12 @@
 """Set-up: what a run does, waits for and how it ended (screens.md §3.7)."""
 
+from rich.cells import cell_len
+
 from mesh.draw.lanes import answers_in_words
 from mesh.journal import RunRecord
 from mesh.plan import Prove, Step
 from tui.present import words
-from tui.present.lines import Line, Row, column, cut, line, rule, wrapped
+from tui.present.lines import Line, Row, at_most, column, cut, line, rule, wrapped
 from tui.present.plan import needs, where
 from tui.present.texts import message
 from tui.session import RunView, Session
@@ -150,12 +152,17 @@ def log_head(
     left = f"step {number}"
     if view.state == "running" and view.waiting:
         until = f", until {words.clock(max(view.until - now, 0))}" if view.until else ""
-        left += f" waits for: {view.waiting}{until}"
+        left += f" waits{until}" if _waits_long(view.waiting, width) else f" waits for: {view.waiting}{until}"
     elif view.state:
         left += f" {words.STEP_WORDS.get(view.state, view.state)}"
     told = "following" if following else f"{lines:,} lines, End follows"
     right = (f"{find} · " if find else "") + (told if lines else "no output")
     return rule(cut(left, width - len(right) - 10, signs), right, width, signs, lead=1)
+
+
+def _waits_long(waiting: str, width: int) -> bool:
+    """Whether what a step waits for does not fit in the line over its log."""
+    return cell_len(f"step 10 waits for: {waiting}, until 00:00") > width - len("following") - 10
 
 
 def outcome(session: Session, step: Step | None, width: int, signs: Signs) -> list[Line]:
@@ -264,9 +271,15 @@ def proof(run: RunView) -> str:
     return "Proof: one service answered on every side." if run.proof else ""
 
 
-def narrow_outcome(session: Session, width: int, signs: Signs) -> list[Line]:
-    """At most four lines for the space between steps and log at 80 columns: only when there is something to decide."""
+def narrow_outcome(session: Session, step: Step | None, width: int, signs: Signs) -> list[Line]:
+    """At most four lines for the space between steps and log at 80 columns: only when there is something to decide, or
+    what the step waits for needs them.
+    """
     run = session.run
+    if run is not None and step is not None and run.of(step.id).state == "running":
+        waiting = run.of(step.id).waiting
+        told = wrapped(f"waits for: {waiting}", width - 1, "", "  ", "    ")
+        return at_most(told, 3, width, signs) if waiting and _waits_long(waiting, width) else []
     if run is None or not (run.refusal or run.state in ("failed", "cut off", "cancelled")):
         return []
     if run.state == "failed":
