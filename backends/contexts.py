@@ -199,8 +199,8 @@ def _short(version: Fact) -> str:
 
 
 def where(ref: ContextRef) -> str:
-    """Region and the last four digits of the account, or that it is this machine."""
+    """Region or else resource group, and the last four digits of the account, or that it is this machine."""
     if ref.provider is Provider.KIND:
         return "this machine"
     account = f"…{ref.account[-4:]}" if ref.account else ""
-    return " ".join(part for part in (ref.region, account) if part)
+    return " ".join(part for part in (ref.region or ref.group, account) if part)

@@ -33,7 +33,6 @@ class Signs:
     free: str = "□"
     cursor: str = "▸"
     opened: str = "▾"
-    closed: str = "▸"
     branch: str = "├"
     last: str = "└"
     rule: str = "─"
@@ -62,7 +61,7 @@ UNICODE: Final = Signs(ascii=False, states=SIGNS, drawing=glyphs.UNICODE)
 ASCII: Final = Signs(
     ascii=True, states=ASCII_SIGNS, drawing=glyphs.ASCII, done="ok", warn="!", fail="x", blocked="#", none="-",
     todo=".", running="*", paused="=", undone="<", outdated="o", chosen="[x]", free="[ ]", cursor=">", opened="v",
-    closed=">", branch="|", last="`", rule="-", bar="|", ellipsis="~", dot="-", to="->", both="<>", caret="_",
+    branch="|", last="`", rule="-", bar="|", ellipsis="~", dot="-", to="->", both="<>", caret="_",
     open_left="<", open_right=">", enter="enter", space="space", up_down="up/dn", left_right="lt/rt",
     all_ways="arrows", up="up", down="dn", above="^", right="rt", left="lt", erase="bksp",
 )  # fmt: skip

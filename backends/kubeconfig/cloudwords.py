@@ -24,6 +24,8 @@ _AKS_HOST: Final = re.compile(
     r"(?:azmk8s\.io|cx\.prod\.service\.azk8s\.cn|cx\.aks\.containerservice\.azure\.us)$"
 )
 _AKS_APPLICATION: Final = "6dae42f8-4368-4678-94ff-3960e28e3630"
+# As ``az aks get-credentials`` names the user: clusterUser_GROUP_CLUSTER.
+_AKS_USER: Final = re.compile(r"cluster(?:User|Admin)_(?P<rest>.+_.+)")
 _LOOPBACK: Final = re.compile(r"^(?:localhost|127\.[\d.]+|::1|0\.0\.0\.0|host\.docker\.internal)$")
 
 
@@ -34,6 +36,7 @@ class Place(Struct, frozen=True):
     region: str = ""
     account: str = ""
     name: str = ""
+    group: str = ""
 
 
 def place_of(names: Sequence[str], server: str, argv: Sequence[str], environment: Mapping[str, str]) -> Place:
@@ -73,10 +76,14 @@ def _aks(
 ) -> Place | None:
     by_host = _AKS_HOST.search(host)
     azure_plugin = tool in ("kubelogin", "kubectl-login") and option(argv, "--server-id") == _AKS_APPLICATION
-    by_user = any(re.match(r"cluster(?:User|Admin)_.+_.+", name) for name in names)
+    by_user = next((found for name in names if (found := _AKS_USER.match(name))), None)
     if not (by_host or azure_plugin or (by_user and not _LOOPBACK.match(host))):
         return None
-    return Place(Provider.AKS, by_host["region"] if by_host else "", "", names[0] if names else "")
+    cluster = names[0] if names else ""
+    # Both words may hold underscores: only where the second is the cluster's name is the first known.
+    group = by_user["rest"].removesuffix(f"_{cluster}") if by_user and cluster else ""
+    group = "" if by_user and group == by_user["rest"] else group
+    return Place(Provider.AKS, by_host["region"] if by_host else "", "", cluster, group)
 
 
 def _gke(

@@ -124,4 +124,5 @@ def _ref(files: Sequence[KubeconfigFile], index: int, name: str) -> ContextRef:
         account=clean(place.account),
         cloud_name=clean(place.name),
         files=tuple(str(file.path) for file in order),
+        group=clean(place.group),
     )

@@ -25,7 +25,7 @@ class ContextRef(Struct, frozen=True, order=True):
 
     ``key`` names the cluster in every fact, finding, step and screen: the context's name in short, made unique by
     `` (1)``, `` (2)`` in file order where names are equal. ``files`` are the kubeconfig files in the order in which
-    kubectl finds exactly this context: a child's ``KUBECONFIG``.
+    kubectl finds exactly this context: a child's ``KUBECONFIG``. ``group`` is Azure's resource group.
     """
 
     key: str
@@ -42,6 +42,7 @@ class ContextRef(Struct, frozen=True, order=True):
     cloud_name: str = ""
     trusted: bool = True
     files: tuple[str, ...] = ()
+    group: str = ""
 
 
 class FileProblem(Struct, frozen=True):

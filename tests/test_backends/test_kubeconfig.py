@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.credentials.login import shown
+from backends.kubeconfig.cloudwords import place_of
 from backends.kubeconfig.listing import Kubeconfig, unique_keys
 from mesh.facts import Reason
 from mesh.model.context import ContextRef, Provider
@@ -270,6 +271,20 @@ def test_which_cloud_a_context_is(
     )
     ref = one(path)
     assert (ref.provider, ref.region, ref.account, ref.cloud_name) == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "group"),
+    [
+        ("aks-east", "clusterUser_rg-mesh_aks-east", "rg-mesh"),
+        ("a_b", "clusterAdmin_rg_mesh_a_b", "rg_mesh"),
+        ("renamed", "clusterUser_rg_mesh_aks-east", ""),
+        ("aks-east", "somebody", ""),
+    ],
+)
+def test_the_resource_group_is_known_only_where_the_users_name_holds_it(cluster: str, user: str, group: str) -> None:
+    place = place_of((cluster, user, "context"), "https://d.hcp.japaneast.azmk8s.io:443", (), {})
+    assert (place.region, place.group) == ("japaneast", group)
 
 
 def test_keys_are_short_and_unique() -> None:

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from mesh import catalogue as fact
 from mesh.errors import UsageError
-from mesh.model.context import Access
+from mesh.model.context import Access, ContextList, Provider
+from mesh.model.network import CloudIdentity
 from tests.test_screens.stage import compare, staged
-from tests.test_tui.fakes import FakeContexts, FakePorts, peek, ref, two_clusters
+from tests.test_tui.fakes import FakeContexts, FakePorts, known, peek, ref, two_clusters
 from tests.test_tui.worlds import chosen, many
 
 
@@ -21,6 +24,25 @@ async def test_every_access_state_is_told_by_sign_and_word(tmp_path: Path, size:
         assert "2 chosen" in text
         stage.app.tell("")
         compare(stage, "clusters-many")
+
+
+async def test_a_broken_file_has_one_cursor_and_no_fold(tmp_path: Path) -> None:
+    async with staged(many(tmp_path)) as stage:
+        await stage.press("end")
+        row = next(row for row in stage.text().split("\n") if "✗ line 14" in row)
+        assert row.startswith("▸") and row.count("▸") == 1
+
+
+async def test_where_a_cluster_is_comes_from_the_file_and_then_from_its_cloud(tmp_path: Path) -> None:
+    ports = two_clusters(tmp_path)
+    refs = (ref("eks-tokyo"), replace(ref("aks-east", Provider.AKS, region=""), group="rg-mesh"))
+    ports.contexts.listed = ContextList(refs)
+    told = CloudIdentity(Provider.AKS, "0b1f-77d0", "japaneast", "aks-east", "rg-mesh")
+    ports.gatherer.facts.append(known(fact.CLOUD, "aks-east", told))
+    async with staged(ports) as stage:
+        assert "rg-mesh" in next(row for row in stage.text().split("\n") if "□ aks-east" in row)
+        await stage.press("space", "down", "space", "enter", "1")
+        assert "japaneast      …77d0" in next(row for row in stage.text().split("\n") if "■ aks-east" in row)
 
 
 async def test_space_chooses_and_enter_reads(tmp_path: Path) -> None:

@@ -3,7 +3,12 @@
 import shlex
 from pathlib import PurePath
 
+from rich.cells import cell_len
+
+from mesh import catalogue
 from mesh.model.context import Access, ContextPeek, ContextRef, Provider
+from mesh.model.network import CloudIdentity
+from mesh.subject import OfCluster
 from mesh.text import elide
 from tui.present import words
 from tui.present.lines import Line, Row, Span, column, labelled, line, pad, wrapped
@@ -59,7 +64,7 @@ def rows(session: Session, width: int, signs: Signs, find: str = "", home: str =
         name = short_path(file, home)
         if file in problems:
             text = f"{signs.fail} {problems[file].problem}"
-            made.append(Row(FILE + file, (line((f" {signs.closed} {name}  ", "name"), (text, "fail")),)))
+            made.append(Row(FILE + file, (line((f"   {name}  ", "name"), (text, "fail")),)))
         elif shown:
             made.append(Row("", (line((f" {signs.opened} {name}", "name")),)))
         made += [Row(ref.key, (_context(session, ref, width, signs),)) for ref in shown]
@@ -91,7 +96,7 @@ def _context(session: Session, ref: ContextRef, width: int, signs: Signs) -> Lin
         mark,
         ref.key,
         ref.provider.value if ref.provider is not Provider.OTHER else "",
-        where(ref, peek),
+        where(ref, peek, session.store.value(catalogue.CLOUD, OfCluster(ref.key))),
         kubernetes(peek, signs),
         cilium(peek, signs),
         access(session, ref.key, signs),
@@ -127,14 +132,17 @@ def _cells(
     )
 
 
-def where(ref: ContextRef, peek: ContextPeek | None) -> str:
-    """Region and the end of the account: ``ap-northeast-1 …4321``."""
+def where(ref: ContextRef, peek: ContextPeek | None, identity: CloudIdentity | None = None) -> str:
+    """Region and the end of the account, ``ap-northeast-1 …4321``: as the cloud told, where it was read."""
+    if identity and identity.region:
+        return f"{pad(identity.region, 14)} {f'…{identity.account[-4:]}' if identity.account else ''}".rstrip()
     if peek and peek.where:
         return peek.where
     tail = f"…{ref.account[-4:]}" if ref.account else ""
     if ref.provider is Provider.KIND:
         return "this machine"
-    return f"{pad(ref.region, 14)} {tail}".rstrip() if ref.region else tail
+    place = ref.region or ref.group
+    return f"{pad(place, max(14, cell_len(place)))} {tail}".rstrip() if place else tail
 
 
 def kubernetes(peek: ContextPeek | None, signs: Signs) -> str:
@@ -193,7 +201,7 @@ def detail(session: Session, key: str, width: int, signs: Signs, home: str = "")
     told = _told(session, key, peek)
     made = [line((column(f" {key}", 23, signs) + " ", "title"), (sign + (f": {told}" if told else ""), token))]
     made += labelled("server", ref.server or "none in the file", width)
-    identity = [part for part in (ref.account, ref.region, ref.cloud_name) if part]
+    identity = [part for part in (ref.account, ref.region, ref.group, ref.cloud_name) if part]
     if identity:
         made += labelled("identity", f" {signs.dot} ".join(identity), width)
     login = peek.login if peek else ()
