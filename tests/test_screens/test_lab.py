@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from backends.wiring import lab_scenarios
 from mesh.errors import Refused
 from tests.test_screens.stage import compare, staged
 from tests.test_tui.fakes import FakeContexts, FakePorts, two_clusters
 from tui.app import Options
+from tui.present.lab import rows
+from tui.signs import UNICODE
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -23,6 +26,11 @@ async def test_scenarios_by_group_and_a_start(tmp_path: Path, size: tuple[int, i
         await stage.press("enter")
         assert ports.lab.started == [("fresh", (), 20.0, 8)]
         assert "LAB" in stage.line(1) and "2 chosen" in stage.text() and "lab fresh" in stage.line(1)
+
+
+def test_no_title_of_a_scenario_is_cut_at_80_columns() -> None:
+    told = ["".join(text for text, _ in row.lines[0]) for row in rows(lab_scenarios(), 80, UNICODE) if row.key]
+    assert len(told) == len(lab_scenarios()) and not [row for row in told if "…" in row]
 
 
 async def test_a_scenario_of_the_call_is_started_at_once_with_its_faults(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from mesh.ports import Scenario
 from tui.present.lines import Line, Row, column, cut, line, spread, wrapped
 from tui.signs import Signs
@@ -17,8 +19,9 @@ def rows(scenarios: Sequence[Scenario], width: int, signs: Signs, find: str = ""
         if shown:
             made.append(Row("", (line((f" {group}", "title")),)))
         for item in shown:
-            left = line(f"   {column(item.name, 15, signs)} {cut(item.title, max(width - 30, 10), signs)}")
             lasts = item.lasts
+            room = max(width - 22 - cell_len(lasts), 10)
+            left = line(f"   {column(item.name, 15, signs)} {cut(item.title, room, signs)}")
             made.append(Row(item.name, (spread(left, line((lasts, "muted"), " "), width, signs),)))
     return made or [Row("", (line((f"  no scenario matches {find}", "muted")),))]
 
