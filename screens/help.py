@@ -15,6 +15,8 @@ from tui.present.keys import COMMON, FIND, Key
 from tui.present.lines import Line
 from tui.widgets.rows import TextPane
 
+ABOUT = present.PAGES.index("About")
+
 
 class Help(Framed):
     """Keys of the place, all keys, signs, concepts, about."""
@@ -35,6 +37,14 @@ class Help(Framed):
         super().__init__()
         self.over = over
         self.page = 0
+
+    def label_of(self, key: Key) -> str:
+        """Only About has something to copy."""
+        return "" if key.name == "copy" and self.page != ABOUT else key.label
+
+    def reason_off(self, name: str) -> str:
+        """Why a key does nothing now."""
+        return "c is off: it copies what About says, tab leads there" if name == "copy" and self.page != ABOUT else ""
 
     def body(self) -> ComposeResult:
         """The page."""

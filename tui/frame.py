@@ -228,15 +228,14 @@ class Framed(Screen[None]):
         mine = {binding.id: key for key, binding in self.remapped()}
         made = []
         for key in self.KEYS:
-            if key.label:
+            if key.label and (label := self.label_of(key)):
                 pressed = mine.get(key.id, key.keys)
                 off = bool(self.reason_off(key.name))
-                label = self.label_of(key)
                 made.append(present.FootKey(face(key, self.signs, pressed), label, f"press:{key.name}", off, key.wide))
         return made
 
     def label_of(self, key: Key) -> str:
-        """The footer's word for a key."""
+        """The footer's word for a key; "" leaves it out."""
         return key.label
 
     def remapped(self) -> list[tuple[str, Binding]]:

@@ -51,6 +51,16 @@ async def test_pages_turn_and_can_be_searched(tmp_path: Path) -> None:
         assert "sign in" in stage.text() and "copy" not in stage.line(5)
 
 
+async def test_copying_about_is_offered_on_about_alone(tmp_path: Path) -> None:
+    async with staged(many(tmp_path)) as stage:
+        await stage.press("question_mark", "c")
+        assert "copy About" not in stage.line(24) and "c is off" in stage.line(23) and not stage.app.clipboard
+        await stage.press("shift+tab")
+        assert "c copy About" in stage.line(24)
+        await stage.press("c")
+        assert "version:" in stage.app.clipboard
+
+
 async def test_no_help_names_what_is_not_there(tmp_path: Path) -> None:
     async with staged(many(tmp_path), (160, 50)) as stage:
         await stage.press("question_mark")
