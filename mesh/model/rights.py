@@ -80,7 +80,10 @@ def profile(rights: Rights) -> str:
 
 
 def roles(rights: Iterable[Right], name: str, user: str) -> str:
-    """Roles and bindings that give exactly these rights to ``user``, as YAML for ``kubectl apply``."""
+    """Roles and bindings that give exactly these rights to ``user``, as YAML for ``kubectl apply``.
+
+    The bindings carry the user's name: with one for all, granting the next user would take it from the last.
+    """
     by_place: dict[str, dict[tuple[str, str], list[str]]] = {}
     for right in sorted(rights):
         rules = by_place.setdefault(right.namespace, {})
@@ -91,6 +94,8 @@ def roles(rights: Iterable[Right], name: str, user: str) -> str:
 def _role(namespace: str, rules: dict[tuple[str, str], list[str]], name: str, user: str) -> str:
     kind = "Role" if namespace else "ClusterRole"
     place = f", namespace: {namespace}" if namespace else ""
+    # A name may hold all but these (``arn:aws:iam::111122223333:user/joiner`` has one).
+    binding = _quoted(f"{name}-{user}".translate({ord("/"): "-", ord("%"): "-"}))
     lines = [f"apiVersion: {_RBAC}/v1", f"kind: {kind}", f"metadata: {{name: {name}{place}}}", "rules:"]
     for (group, resource), verbs in sorted(rules.items()):
         lines.append(f"- {{apiGroups: [{_quoted(group)}], resources: [{resource}], verbs: [{', '.join(verbs)}]}}")
@@ -98,7 +103,7 @@ def _role(namespace: str, rules: dict[tuple[str, str], list[str]], name: str, us
         "---",
         f"apiVersion: {_RBAC}/v1",
         f"kind: {kind}Binding",
-        f"metadata: {{name: {name}{place}}}",
+        f"metadata: {{name: {binding}{place}}}",
         f"roleRef: {{apiGroup: {_RBAC}, kind: {kind}, name: {name}}}",
         f"subjects: [{{apiGroup: {_RBAC}, kind: User, name: {_quoted(user)}}}]",
     ]

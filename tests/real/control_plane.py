@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -144,11 +145,21 @@ class ControlPlane:
         code, answer = self.request("PATCH", path, patch, "application/merge-patch+json")
         assert code == 200, answer
 
+    def apply(self, kubectl: Path, manifest: str) -> None:
+        """Create what a YAML text describes, as an administrator does with text that the product prints."""
+        command = [str(kubectl), "--kubeconfig", str(self.kubeconfig), "apply", "-f", "-"]
+        done = subprocess.run(command, input=manifest, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
     def user(self, name: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig of a user who has no rights but those that the tests bind to the name or a group."""
         file = self.folder / f"kubeconfig-{name}"
-        _write(file, [(self, self.authority.issue(f"user-{name}", name, groups))])
+        _write(file, [(self, self.issue(name, groups))])
         return file
+
+    def issue(self, user: str, groups: Sequence[str] = ()) -> Leaf:
+        """A client certificate by which the API server knows this user."""
+        return self.authority.issue(f"user-{user}", user, groups)
 
     def program(self, name: str, script: str) -> None:
         """Put a program into the PATH of what is exec'd into this cluster's pods; ``script`` starts with its ``#!``."""
@@ -241,9 +252,12 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str, every: 
         time.sleep(every)
 
 
-def write_kubeconfig(file: Path, planes: Sequence[ControlPlane]) -> None:
-    """One kubeconfig with a context for each control plane, as its administrator; the first is the current one."""
-    _write(file, [(plane, plane.admin) for plane in planes])
+def write_kubeconfig(file: Path, planes: Sequence[ControlPlane], user: str = "") -> None:
+    """One kubeconfig with a context for each control plane; the first is the current one.
+
+    As administrator, or as a ``user`` who has no rights but those that the tests bind to the name.
+    """
+    _write(file, [(plane, plane.issue(user) if user else plane.admin) for plane in planes])
 
 
 def _write(file: Path, entries: Sequence[tuple[ControlPlane, Leaf]]) -> None:

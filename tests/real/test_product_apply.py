@@ -1,184 +1,72 @@
 """The whole join on two real control planes from nothing, as far as clusters without machines can go.
 
-kwok stands for kubelets, the test for what only clouds and agents do: addresses of load balancers, pod ranges of nodes,
-answers of agents. API servers, controllers, the scheduler, helm and the chart of 1.15.19 are real.
+Everything is done by a user who was given what ``meshwright rights --for apply`` prints, and nothing else. kwok stands
+for kubelets, the test for what only clouds and agents do: addresses of load balancers, pod ranges of nodes, answers of
+agents. API servers, controllers, the scheduler, helm and the chart of 1.15.19 are real.
 """
 
-import asyncio
 import base64
-import gzip
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.x509 import load_pem_x509_certificate
-from msgspec.structs import replace
 
 from backends.authority import fingerprint
-from backends.wiring import SessionPorts, open_ports
+from backends.wiring import open_ports
 from mesh import catalogue as fact
-from mesh.assess import Assessment, assess
 from mesh.conditions import holds
 from mesh.effects import demonstration
-from mesh.events import Event, StepDone, StepOutput, StepStarted, StepWaiting
+from mesh.events import Event, StepDone, StepOutput
 from mesh.facts import FactName, FactStore, Known, Unknown
 from mesh.finding import State
-from mesh.journal import RunRecord, read_run
+from mesh.model import rights
+from mesh.model.context import Rights
 from mesh.model.kubernetes import OwnerKind
-from mesh.plan import Condition, Plan
-from mesh.run import RunResult, run_plan
+from mesh.plan import Condition
+from mesh.run import RunResult
 from mesh.subject import OfCluster
-from tests.real import clusters
 from tests.real.agents import answer_as
 from tests.real.conftest import need
-from tests.real.control_plane import ControlPlane, start, wait_for, write_kubeconfig
+from tests.real.control_plane import write_kubeconfig
+from tests.real.joining import (
+    ADDRESSES,
+    AKS,
+    EKS,
+    NAMES,
+    Joined,
+    Machines,
+    gathered,
+    in_a_hurry,
+    record_of,
+    run,
+    two_planes,
+    user_with,
+)
 from tests.real.programs import BIN, CHARTS, ROOT, SERVERS
-from tests.real.test_product_reading import without_cloud
+from tests.real.test_product_reading import OF_CLUSTER, without_cloud
 
-# The whole join is in the first test's time: 45 s on two idle processors, three times that on busy ones.
+# Two clusters are started and joined in the first test's time: 45 s on two idle processors, more on busy ones.
 pytestmark = pytest.mark.timeout(400)
 AGENTS = Path(__file__).parents[1] / "data" / "recordings" / "agents" / "1.15.19"
-EKS, AKS = "mesh-eks", "mesh-aks"
-SYSTEM = "/api/v1/namespaces/kube-system"
-# What the two clusters call each other; the recorded agents know a peer ``c2``.
-NAMES = {EKS: "c1", AKS: "c2"}
-ADDRESSES = {EKS: "10.0.1.200", AKS: "10.224.0.200"}
-EDITS = {
-    "version": "1.15.19",
-    "certificates": "helm",  # kwok never runs a Job's container
-    "name.mesh-eks": "c1",
-    "name.mesh-aks": "c2",
-    # The kubeconfigs reach both on loopback, and no cloud tells what the nodes reach.
-    "apiserver.mesh-eks": "10.0.1.10:6443",
-    "apiserver.mesh-aks": "10.224.0.10:6443",
-}
-SHORT, LONG = 20.0, 120.0
-
-
-class Machines(list[Event]):
-    """The run's events, and what clouds and nodes do meanwhile: nodes have a pod range before Cilium comes, load
-    balancers an address once they are waited for. Done between two events, not beside them: no race with the run.
-    """
-
-    def __init__(self, planes: dict[str, ControlPlane], ranges: dict[str, str]) -> None:
-        super().__init__()
-        self._planes, self._ranges = planes, ranges
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        match event:
-            case StepStarted(step=step) if step.startswith("install."):
-                self._pod_ranges(step.removeprefix("install."))
-            case StepWaiting(step="addresses"):
-                for key, plane in self._planes.items():
-                    plane.give_address("kube-system", "clustermesh-apiserver", ADDRESSES[key])
-
-    def _pod_ranges(self, key: str) -> None:
-        prefix = self._ranges[key].rsplit(".", 2)[0]
-        for index, node in enumerate(self._planes[key].request("GET", "/api/v1/nodes")[1]["items"]):
-            cidr = f"{prefix}.{index}.0/24"
-            patch = {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}
-            path = f"/api/v1/nodes/{node['metadata']['name']}"
-            assert self._planes[key].request("PATCH", path, patch, "application/merge-patch+json")[0] == 200
-
-
-@dataclass
-class Joined:
-    """The clusters after the first run, and what it said and left behind."""
-
-    planes: dict[str, ControlPlane]
-    kubeconfig: Path
-    plan: Plan
-    first: RunResult
-    record: RunRecord
-    events: list[Event]
-    after: Assessment
-
-    def get(self, key: str, path: str) -> Any:
-        """An object of a cluster."""
-        code, found = self.planes[key].request("GET", path)
-        assert code == 200, found
-        return found
-
-    def secret(self, key: str, name: str) -> dict[str, bytes]:
-        """The data of a Secret of kube-system."""
-        data = self.get(key, f"{SYSTEM}/secrets/{name}")["data"]
-        return {name: base64.b64decode(text) for name, text in data.items()}
-
-    def releases(self, key: str) -> list[Any]:
-        """The revisions of release ``cilium`` as helm keeps them, oldest first."""
-        names = [f"sh.helm.release.v1.cilium.v{revision}" for revision in (1, 2)]
-        return [json.loads(gzip.decompress(base64.b64decode(self.secret(key, name)["release"]))) for name in names]
-
-    def ports(self) -> SessionPorts:
-        """New ports, as another process would open them."""
-        return open_ports(kubeconfig=str(self.kubeconfig))
-
-    def ended(self) -> dict[str, str]:
-        """How each step of the first run ended."""
-        return {event.step: event.state for event in self.events if isinstance(event, StepDone)}
-
-
-def gathered(ports: SessionPorts) -> Assessment:
-    """Facts of both clusters now, judged against the test's goal."""
-    store = asyncio.run(ports.gatherer.gather(ports.contexts.list().contexts, lambda event: None))
-    return assess(store, [EKS, AKS], EDITS)
-
-
-def run(ports: SessionPorts, plan: Plan, events: list[Event], before: RunRecord | None = None) -> RunResult:
-    """Carry the plan out as ``apply`` does."""
-    return asyncio.run(run_plan(plan, ports.contexts.list().contexts, ports, events.append, before=before))
-
-
-def in_a_hurry(plan: Plan) -> Plan:
-    """The plan with less patience: agents that do not run would be waited for ten minutes, and what a step waits for
-    in vain is told by the run, not hidden by the end of the test's time.
-    """
-    steps = [replace(step, deadline=SHORT if step.id == "connect" else LONG) for step in plan.steps]
-    return replace(plan, steps=tuple(steps))
-
-
-def record_of(ports: SessionPorts, run_number: int) -> RunRecord:
-    """The run as its journal tells it."""
-    record = read_run(run_number, ports.store.read(run_number))
-    assert record is not None
-    return record
-
-
-@contextmanager
-def two_planes(folder: Path) -> Iterator[dict[str, ControlPlane]]:
-    """An EKS-like and an AKS-like control plane of this module's own: others find theirs without Cilium."""
-    planes = {
-        EKS: ControlPlane(folder / "eks-apply", clusters.EKS, "172.20.0.0/16"),
-        AKS: ControlPlane(folder / "aks-apply", clusters.AKS, "172.21.0.0/16"),
-    }
-    with ExitStack() as cleanup:
-        start(list(planes.values()), clusters.seed, cleanup)
-        for plane in planes.values():
-            wait_for(partial(clusters.settled, plane), 60, f"running system pods in {plane.context}", every=0.2)
-        yield planes
 
 
 @pytest.fixture(scope="module")
 def joined(folder: Path) -> Iterator[Joined]:
     """Both clusters after one ``apply``; their agents answer that they wait for their peer."""
-    need(*SERVERS, "helm")
+    need(*SERVERS, "helm", "kubectl")
     home = folder / "apply-home"
     home.mkdir()
     with pytest.MonkeyPatch.context() as patch, two_planes(folder) as planes:
         without_cloud(patch, home)
         patch.setenv("PATH", str(BIN), prepend=":")
         patch.setenv("MESHWRIGHT_CHART", str(CHARTS / "{version}"))
-        kubeconfig = folder / "kubeconfig-apply"
-        write_kubeconfig(kubeconfig, list(planes.values()))
+        kubeconfig = user_with("apply", planes, folder / "kubeconfig-apply")
         for plane in planes.values():
             answer_as(plane, AGENTS / "2379-dropped")
         ports = open_ports(kubeconfig=str(kubeconfig))
@@ -193,6 +81,8 @@ STEPS = (
     *("ca", "park.mesh-eks", "park.mesh-aks", "install.mesh-eks", "install.mesh-aks"),
     *("restart.mesh-eks", "restart.mesh-aks", "addresses", "path"),
 )
+# What everybody who may read it sees alike: not who asks by which file, nor how two clocks differ at this moment.
+OF_BOTH = set(OF_CLUSTER) - {fact.CONTEXT, fact.RIGHTS, fact.CLOCK_SKEW}
 BOTH = pytest.mark.parametrize("key", [EKS, AKS])
 
 
@@ -319,6 +209,32 @@ def test_a_balancer_with_a_name_alone_needs_its_cloud(joined: Joined) -> None:
     assert state is None
     assert host in text
     assert "aws sso login" in text
+
+
+def test_the_run_had_the_rights_that_are_printed_and_no_others(joined: Joined) -> None:
+    for key in (EKS, AKS):
+        found: Rights = known(joined.after.store, fact.RIGHTS, key)
+        assert (found.user, found.incomplete, found.denied) == ("apply@mesh.example", False, ())
+    file = joined.kubeconfig
+    for words in ("list secrets", "delete pods -n kube-system", "create statefulsets.apps", "list replicasets -A"):
+        command = ["kubectl", "--kubeconfig", str(file), "auth", "can-i", *words.split()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.stdout.strip() == "no", (words, done.stdout, done.stderr)
+
+
+def test_whoever_has_the_rights_of_check_reads_what_an_administrator_reads(joined: Joined, folder: Path) -> None:
+    mine, admins = user_with("check", joined.planes, folder / "kubeconfig-check"), folder / "kubeconfig-admin"
+    write_kubeconfig(admins, list(joined.planes.values()))
+    seen, all_there_is = (gathered(open_ports(kubeconfig=str(file))) for file in (mine, admins))
+    for key in (EKS, AKS):
+        assert set(known(seen.store, fact.RIGHTS, key).granted) == set(rights.CHECK)
+        for name in OF_BOTH:
+            found, expected = (known(one.store, name, key) for one in (seen, all_there_is))
+            assert found == expected, name
+    verdicts = (
+        {(f.code, f.subject): f.state for f in one.findings if f.code != "CM0101"} for one in (seen, all_there_is)
+    )
+    assert next(verdicts) == next(verdicts)
 
 
 @pytest.fixture(scope="module")

@@ -188,9 +188,7 @@ def test_a_join_of_clusters_without_a_cloud_login_is_private(fresh: FactStore) -
 def bind(plane: ControlPlane, kubectl: Path, granted: Mapping[str, Sequence[Right]]) -> None:
     """Real users with exactly these rights, by the roles that the product prints for them."""
     text = "---\n".join(rights.roles(given, f"meshwright-{user}", user) for user, given in granted.items())
-    command = [str(kubectl), "--kubeconfig", str(plane.kubeconfig), "apply", "-f", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    plane.apply(kubectl, text)
 
 
 def contexts(plane: ControlPlane, users: Sequence[str], file: Path) -> Path:

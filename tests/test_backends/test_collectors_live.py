@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import yaml
 from aiohttp import web
 
 from backends.cilium.agents import Agents
@@ -161,6 +162,14 @@ def test_roles_give_what_is_asked_for() -> None:
     assert "- {apiGroups: [''], resources: [secrets], verbs: [get, list]}" in text
     assert "metadata: {name: meshwright, namespace: kube-system}" in text
     assert "name: 'it''s me'" in text
+
+
+def test_each_user_has_bindings_of_their_own() -> None:
+    """Else ``kubectl apply`` of the roles for one would take them from the other."""
+    users = ("ann", "arn:aws:iam::111122223333:user/ann")
+    both = [yaml.safe_load_all(rights.roles(rights.CHECK, "meshwright-check", user)) for user in users]
+    bindings = [{one["metadata"]["name"] for one in text if one["kind"].endswith("Binding")} for text in both]
+    assert bindings == [{"meshwright-check-ann"}, {"meshwright-check-arn:aws:iam::111122223333:user-ann"}]
 
 
 def test_what_collectors_declare_is_what_checking_needs() -> None:

@@ -25,7 +25,7 @@ async def run(arguments: argparse.Namespace) -> int:
             rows.append({"cluster": key, "known": False, "why": got.detail or got.reason.value, "lift": got.lift})
             code = Exit.UNDETERMINED
             continue
-        row = _row(key, got.value, wanted)
+        row = _row(key, got.value, arguments.purpose, wanted)
         rows.append(row)
         if row["missing"] and code is Exit.CLEAN:
             code = Exit.FINDINGS
@@ -36,7 +36,7 @@ async def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _row(key: str, found: Rights, wanted: tuple[Right, ...]) -> dict[str, object]:
+def _row(key: str, found: Rights, purpose: str, wanted: tuple[Right, ...]) -> dict[str, object]:
     missing = [right for right in wanted if right in found.denied]
     return {
         "cluster": key,
@@ -46,7 +46,8 @@ def _row(key: str, found: Rights, wanted: tuple[Right, ...]) -> dict[str, object
         "granted": len(wanted) - len(missing),
         "of": len(wanted),
         "missing": [str(right) for right in missing],
-        "roles": roles(missing, "meshwright", found.user) if missing else "",
+        # All of them, not only what is missing: applied where the role stands already, it must not lose the others.
+        "roles": roles(wanted, f"meshwright-{purpose}", found.user) if missing else "",
         "incomplete": found.incomplete,
     }
 
@@ -59,7 +60,7 @@ def _print(rows: list[dict[str, object]]) -> None:
                 say(f"     lift  {row['lift']}")
             continue
         sign = "▲" if row["missing"] else "✓"
-        say(f"{sign} {row['cluster']}: {row['granted']}/{row['of']} as {row['user']} ({row['profile']})")
+        say(f"{sign} {row['cluster']}: {row['granted']}/{row['of']} as {row['user'] or 'this user'} ({row['profile']})")
         missing = row["missing"]
         for right in missing if isinstance(missing, list) else ():
             say(f"     missing  {right}")
