@@ -68,7 +68,8 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
     "CM0003": (Remedy("Choose one of the two contexts: they are the same cluster."),),
     "CM0101": (
         Remedy("See what is missing, with roles that grant it.", ("meshwright rights --for <check|apply>",)),
-        Remedy("Grant one right.", (
+        Remedy("Grant one right to the user that the API server tells it sees.", (
+            "kubectl --context <CONTEXT> auth whoami",
             "kubectl --context <CONTEXT> create role <ROLE> -n kube-system --verb=<VERB> --resource=<RESOURCE>",
             "kubectl --context <CONTEXT> create rolebinding <ROLE> -n kube-system --role=<ROLE> --user=<USER>",
         )),

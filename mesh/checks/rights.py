@@ -9,7 +9,7 @@ from mesh.facts import FactName
 from mesh.finding import Check, Command, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.context import Provider, Right
 from mesh.model.network import CloudIdentity
-from mesh.model.rights import EXEC, READ, SECRETS
+from mesh.model.rights import EXEC, READ, SECRETS, USER, WHO
 from mesh.subject import Subject
 from mesh.view import NeedFact, View, all_of, attempt, in_force
 
@@ -83,17 +83,18 @@ def _grant(view: View, cluster: str, user: str, rights: Iterable[Right], name: s
         resource, _, part = right.resource.partition("/")
         whole = f"{resource}.{right.group}" if right.group else resource
         by_place.setdefault((right.namespace, right.verb), set()).add(f"{whole}/{part}" if part else whole)
-    commands: list[Command] = []
+    # Without a name the first thing to do is to find it out.
+    commands: list[Command] = [] if user else [view.kubectl(cluster, "auth", "whoami")]
     for (namespace, verb), resources in sorted(by_place.items()):
         kind, place = ("role", ("-n", namespace)) if namespace else ("clusterrole", ())
         role = f"{name}-{verb}"
         what = (f"--verb={verb}", f"--resource={','.join(sorted(resources))}")
         commands.append(view.kubectl(cluster, "create", kind, role, *place, *what))
-        who = (f"--{kind}={role}", f"--user={user or 'USER'}")
+        who = (f"--{kind}={role}", f"--user={user or USER}")
         commands.append(view.kubectl(cluster, "create", f"{kind}binding", role, *place, *who))
     return Fix(
         "grant",
-        f"grant {user or 'this user'}: {', '.join(_words(rights))}",
+        f"grant {user or 'this user'}: {', '.join(_words(rights))}{'' if user else f'; {WHO}'}",
         tuple(commands),
         Risk.LOW,
         True,

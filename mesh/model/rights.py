@@ -71,6 +71,14 @@ NAMES: Final[dict[Right, frozenset[str]]] = {
 }
 
 
+# Stands where nobody told who the user is, with how to find it out.
+USER: Final = "USER"
+WHO: Final = (
+    f"{USER} stands for the name that the API server knows the user by: kubectl auth whoami tells it, and where "
+    "Kubernetes is older than 1.27 each refusal does"
+)
+
+
 def profile(rights: Rights) -> str:
     """What these rights make of a user: ``operator`` may change, ``diagnoser`` may ask agents, ``viewer`` may look."""
     denied = frozenset(rights.denied)
@@ -84,11 +92,12 @@ def roles(rights: Iterable[Right], name: str, user: str) -> str:
 
     The bindings carry the user's name: with one for all, granting the next user would take it from the last.
     """
+    said, user = ("", user) if user else (f"# {WHO}.\n", USER)
     by_place: dict[str, dict[tuple[str, str], list[str]]] = {}
     for right in sorted(rights):
         rules = by_place.setdefault(right.namespace, {})
         rules.setdefault((right.group, right.resource), []).append(right.verb)
-    return "---\n".join(_role(namespace, rules, name, user) for namespace, rules in sorted(by_place.items()))
+    return said + "---\n".join(_role(namespace, rules, name, user) for namespace, rules in sorted(by_place.items()))
 
 
 def _role(namespace: str, rules: dict[tuple[str, str], list[str]], name: str, user: str) -> str:

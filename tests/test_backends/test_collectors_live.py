@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import yaml
 from aiohttp import web
 
@@ -110,6 +111,22 @@ async def test_all_rights_and_our_name() -> None:
         assert rights.profile(found) == "operator"
 
 
+@pytest.mark.parametrize("denied", ["nodes", "leases"])
+async def test_an_api_server_that_cannot_be_asked_for_our_name_tells_it_when_it_refuses(denied: str) -> None:
+    async def refusing(request: web.Request) -> web.Response:
+        words = f'{denied} is forbidden: User "arn:aws:iam::111122223333:user/me" cannot list resource "{denied}"'
+        return status(403, words)
+
+    async with cluster() as (api, reader):
+        others = {right.resource for right in rights.APPLY} - {denied}
+        api.on(RULES, rules(("*", "*", " ".join(others), [])))
+        api.on("/api/v1/nodes", refusing)
+        api.on("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/meshwright", refusing)
+        found = known(await gathered(reader, RightsReview()), fact.RIGHTS)
+        assert found.user == "arn:aws:iam::111122223333:user/me"
+        assert {right.resource for right in found.denied} == {denied}
+
+
 async def test_rights_by_namespace_name_and_subresource() -> None:
     async def review(request: web.Request) -> web.Response:
         everywhere: list[tuple[str, str, str, list[str]]] = [
@@ -170,6 +187,13 @@ def test_each_user_has_bindings_of_their_own() -> None:
     both = [yaml.safe_load_all(rights.roles(rights.CHECK, "meshwright-check", user)) for user in users]
     bindings = [{one["metadata"]["name"] for one in text if one["kind"].endswith("Binding")} for text in both]
     assert bindings == [{"meshwright-check-ann"}, {"meshwright-check-arn:aws:iam::111122223333:user-ann"}]
+
+
+def test_roles_for_a_user_whose_name_was_not_told_say_how_to_find_it_out() -> None:
+    text = rights.roles([Right("list", "nodes")], "meshwright-check", "")
+    assert text.startswith("# USER stands for the name") and "kubectl auth whoami" in text.splitlines()[0]
+    (binding,) = (one for one in yaml.safe_load_all(text) if one["kind"] == "ClusterRoleBinding")
+    assert binding["subjects"][0]["name"] == "USER"
 
 
 def test_what_collectors_declare_is_what_checking_needs() -> None:

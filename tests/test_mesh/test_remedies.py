@@ -7,6 +7,7 @@ from mesh import catalogue as fact
 from mesh.engine import evaluate
 from mesh.facts import FactStore
 from mesh.finding import Finding, Opening, State
+from mesh.model.context import Right
 from mesh.model.kubernetes import HelmRelease
 from mesh.model.network import FirewallGroup
 from mesh.subject import MESH, OfCluster
@@ -19,6 +20,7 @@ from tests.test_mesh.changes import (
     T,
     both,
     closed_outbound,
+    denied,
     denied_by_nsg,
     leaf,
     only_hosts,
@@ -252,6 +254,19 @@ def test_without_a_release_or_its_chart_no_upgrade_is_proposed() -> None:
     world.put(fact.CILIUM_VERSION, A, "1.15.1")
     world.put(fact.HELM, A, None)
     assert judge(world, "CM0301")[OfCluster(A)].fixes[0].commands == ()
+
+
+def test_who_has_no_name_yet_is_told_how_to_find_it_out() -> None:
+    world = SHAPES["connected"]()
+    denied(Right("list", "nodes"))(world)
+    (named,) = judge(world, "CM0101")[OfCluster(A)].fixes
+    user = world.get(fact.RIGHTS, A).user
+    assert named.commands[-1].argv[-1] == f"--user={user}" and "whoami" not in str(named)
+    world.change(fact.RIGHTS, A, user="")
+    (nameless,) = judge(world, "CM0101")[OfCluster(A)].fixes
+    assert nameless.commands[0].argv[-2:] == ("auth", "whoami")
+    assert nameless.commands[-1].argv[-1] == "--user=USER"
+    assert nameless.text.startswith("grant this user: list nodes; USER stands for the name")
 
 
 def test_remedies_are_no_evidence() -> None:

@@ -1,6 +1,7 @@
 """Row *rights*: which of the rights that reading and joining need this user has, asked of the API server itself."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from mesh.model.context import Right, Rights
 from mesh.model.kinds import Resource
 from mesh.reading import ClusterReader, Collected, Cost, NotRead, Scope
 
+_NAMED = re.compile(r'User "([^"\\]+)" cannot ')
 _PLACES = (rights.SYSTEM, "default")
 
 
@@ -50,6 +52,10 @@ class _AccessReview(Struct):
     status: _AccessStatus
 
 
+class _Nothing(Struct):
+    """An object of which nothing is kept."""
+
+
 class _UserInfo(Struct):
     username: str = ""
 
@@ -82,7 +88,6 @@ class RightsReview:
         """See ``Collector``."""
         reader = scope.reader
         reviews = await asyncio.gather(*(_rules(reader, place) for place in _PLACES))
-        user = await _user(reader)
         by_place = dict(zip(_PLACES, reviews, strict=True))
         incomplete = any(review.incomplete for review in reviews)
         granted = {right for right in rights.APPLY if _granted(right, by_place)}
@@ -91,12 +96,9 @@ class RightsReview:
             answers = await asyncio.gather(*(_allowed(reader, right) for right in rest))
             granted |= {right for right, allowed in zip(rest, answers, strict=True) if allowed}
             incomplete = any(allowed is None for allowed in answers)
-        found = Rights(
-            user,
-            tuple(right for right in rights.APPLY if right in granted),
-            tuple(right for right in rights.APPLY if right not in granted),
-            incomplete,
-        )
+        denied = tuple(right for right in rights.APPLY if right not in granted)
+        user = await _user(reader) or await _user_by_refusal(reader, denied)
+        found = Rights(user, tuple(right for right in rights.APPLY if right in granted), denied, incomplete)
         known = scope.known(found, "create selfsubjectrulesreviews")
         return Collected({fact.RIGHTS: known}, f"{len(granted)}/{len(rights.APPLY)} {rights.profile(found)}")
 
@@ -123,7 +125,7 @@ async def _allowed(reader: ClusterReader, right: Right) -> bool | None:
 
 
 async def _user(reader: ClusterReader) -> str:
-    """Our name as the API server sees it; "" where it is too old to tell (before 1.27)."""
+    """Our name as the API server sees it; "" where it is too old to be asked (before 1.27)."""
     for version in ("v1", "v1beta1", "v1alpha1"):
         resource = Resource(kinds.SUBJECT_REVIEWS.plural, kinds.SUBJECT_REVIEWS.group, version)
         try:
@@ -131,4 +133,22 @@ async def _user(reader: ClusterReader) -> str:
         except NotRead as error:
             if error.unknown.reason is not Reason.ABSENT_API:
                 return ""
+    return ""
+
+
+async def _user_by_refusal(reader: ClusterReader, denied: Iterable[Right]) -> str:
+    """Our name out of a refusal, which every API server writes it into; "" where there is none to be had."""
+    for right in denied:
+        if right.verb not in {"get", "list"} or "/" in right.resource or right.resource == kinds.SECRETS.plural:
+            continue
+        resource = Resource(right.resource, right.group)
+        try:
+            if right.verb == "list":
+                await reader.list(resource, _Nothing, namespace=right.namespace)
+            else:
+                await reader.get(resource, _Nothing, "meshwright", right.namespace)
+        except NotRead as error:
+            found = _NAMED.search(error.unknown.detail)
+            return found[1] if found and error.unknown.reason is Reason.FORBIDDEN else ""
+        return ""
     return ""
