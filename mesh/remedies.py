@@ -168,7 +168,12 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
         )),
     ),
     "CM0606": (
-        _set("Give one of them another node port and connect again.", "clustermesh.apiserver.service.nodePort=<PORT>"),
+        Remedy(
+            "Give one of them another node port and connect its peers to it again; then open the port where CM0405 "
+            "shows that rules lack it. Agents need up to 2 minutes to notice.", (
+            f"{_VALUES} --set clustermesh.apiserver.service.nodePort=<PORT>",
+            "cilium clustermesh connect --context <CONTEXT> --destination-context <PEER>",
+        )),
     ),
     "CM0608": (
         Remedy("Trust both: write the two certificates into cas.pem, which both get as tls.caBundle.", (

@@ -176,6 +176,24 @@ class View:
         place = ("-n", namespace, "upgrade", name, *source, "--reset-then-reuse-values")
         return (self.helm(cluster, *place, *words),)
 
+    def listed_by(self, cluster: str) -> tuple[str, ...]:
+        """The members that are known to list this one as a peer, for commands; as with ``context``, no evidence."""
+        settings = self._reading.entry(catalogue.SETTINGS, OfCluster(cluster)).fact
+        if not isinstance(settings, Known) or settings.value is None:
+            return ()
+        entries = {one: self._reading.entry(catalogue.PEERS, OfCluster(one)).fact for one in self.others(cluster)}
+        return tuple(
+            one
+            for one, found in entries.items()
+            if isinstance(found, Known)
+            and any(entry.name == settings.value.cluster_name for entry in found.value or ())
+        )
+
+    def connect(self, cluster: str, peer: str) -> Command:
+        """The command that makes each of two clusters a peer of the other."""
+        one, other = self.context(cluster).context, self.context(peer).context
+        return Command(("cilium", "clustermesh", "connect", "--context", one, "--destination-context", other), cluster)
+
     def cloud(self, cluster: str) -> CloudIdentity | None:
         """Where the cluster is in its cloud, for commands; as with ``context``, no evidence."""
         fact = self._reading.entry(catalogue.CLOUD, OfCluster(cluster)).fact

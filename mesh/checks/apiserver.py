@@ -1,17 +1,21 @@
 """L6: the mesh API of each cluster runs, has an address, and only a private one."""
 
+from itertools import islice
 from typing import Final
 
 from mesh import catalogue as fact
 from mesh.addresses import is_private
+from mesh.facts import Known
 from mesh.finding import Check, Command, Fix, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import Provider
 from mesh.model.network import internal_annotations
-from mesh.subject import OfPair, Subject
+from mesh.subject import OfCluster, OfPair, Subject
 from mesh.view import View, settings_of, without_cilium
 
 _NAME: Final = "clustermesh-apiserver"
+# The range of node ports that Kubernetes takes where it is told no other.
+_FIRST, _LAST = 30000, 32767
 
 
 def _cluster(subject: Subject) -> str:
@@ -184,15 +188,36 @@ def _ports_apart(view: View, subject: Subject) -> Verdict:
         return Verdict(State.PASS, args | {"left_port": left.node_port, "right_port": right.node_port})
     for client, server in ((a, right), (b, left)):
         if server.service_type == "NodePort" and settings_of(view, client).kube_proxy_replacement:
-            fix = _other_port(view, b, right.node_port)
+            fix = _other_port(view, b, a, right.node_port)
             return Verdict(State.FAIL, args | {"port": left.node_port, "client": client}, fixes=(fix,))
     return Verdict(State.PASS, args | {"port": left.node_port}, "harmless")
 
 
-def _other_port(view: View, cluster: str, taken: int) -> Fix:
-    port = taken + 1 if taken < 32767 else taken - 1
-    commands = view.helm_upgrade(cluster, "--set", f"clustermesh.apiserver.service.nodePort={port}")
-    return Fix("other-node-port", f"give {cluster} node port {port} and connect again", commands, Risk.LOW)
+def _other_port(view: View, cluster: str, peer: str, taken: int) -> Fix:
+    """A port of its own for one of those that share theirs; peers keep the old one until they are connected again."""
+    aside = view.aside()
+    ports = {one: server.node_port for one in view.clusters if (server := _told(aside, one))}
+    others = (*range(taken + 1, _LAST + 1), *range(taken - 1, _FIRST - 1, -1))
+    free = (port for port in others if port not in ports.values())
+    # The first of them keeps the port; the others count through the free ones, lest two remedies choose the same.
+    sharing = sorted(one for one, port in ports.items() if port == taken)
+    port = next(islice(free, sharing.index(cluster) - 1, None), 0)
+    listing = tuple(dict.fromkeys((peer, *view.listed_by(cluster))))
+    return Fix(
+        "other-node-port",
+        f"give {cluster} node port {port}, and connect {', '.join(listing)} to it again; then open {port}/tcp where "
+        "CM0405 shows that rules lack it; agents need up to 2 min to notice (CM0701 until then)",
+        (
+            *view.helm_upgrade(cluster, "--set", f"clustermesh.apiserver.service.nodePort={port}"),
+            *(view.connect(cluster, one) for one in listing),
+        ),
+        Risk.LOW,
+    )
+
+
+def _told(view: View, cluster: str) -> MeshApiServer | None:
+    found = view.known(fact.MESH_API, OfCluster(cluster))
+    return found.value if isinstance(found, Known) else None
 
 
 CHECKS: Final = (

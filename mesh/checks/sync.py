@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mesh import catalogue as fact
 from mesh.facts import FactKey, FactName, Reason
-from mesh.finding import Check, Command, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
+from mesh.finding import Check, EvidenceRef, Fix, Missing, Risk, Scope, Severity, State, Verdict
 from mesh.model.cilium import AgentStatus, RemoteCluster
 from mesh.subject import OfCluster, OfPair, Subject
 from mesh.text import plural
@@ -127,9 +127,8 @@ def _notes(view: View, source: str, peer: str, agents: tuple[AgentStatus, ...]) 
 
 
 def _connect(view: View, source: str, target: str) -> Fix:
-    one, other = view.context(source).context, view.context(target).context
-    words = ("cilium", "clustermesh", "connect", "--context", one, "--destination-context", other)
-    return Fix("connect", f"connect {source} and {target} both ways", (Command(words, source),), Risk.LOW, in_plan=True)
+    text = f"connect {source} and {target} both ways"
+    return Fix("connect", text, (view.connect(source, target),), Risk.LOW, in_plan=True)
 
 
 def _troubleshoot(view: View, source: str, agents: tuple[AgentStatus, ...]) -> Fix:

@@ -269,6 +269,22 @@ def test_who_has_no_name_yet_is_told_how_to_find_it_out() -> None:
     assert nameless.text.startswith("grant this user: list nodes; USER stands for the name")
 
 
+def test_clusters_that_share_a_node_port_are_given_one_each_and_their_peers_connected_again() -> None:
+    world = SHAPES["three"]()
+    for cluster in world.clusters:
+        world.change(fact.MESH_API, cluster, service_type="NodePort", node_port=32379)
+    found = [finding for finding in judge(world, "CM0606").values() if finding.state is State.FAIL]
+    assert len(found) == 3
+    moved: dict[str, set[str]] = {}
+    for finding in found:
+        upgrade, *connects = finding.fixes[0].commands
+        moved.setdefault(upgrade.where, set()).add(upgrade.argv[-1].partition("=")[2])
+        peers = {one.argv[-1] for one in connects if one.argv[-3] == world.get(fact.CONTEXT, upgrade.where).context}
+        assert peers == {world.get(fact.CONTEXT, one).context for one in world.clusters if one != upgrade.where}
+    first, second, third = sorted(world.clusters)
+    assert moved == {second: {"32380"}, third: {"32381"}}, f"{first} keeps its port"
+
+
 def test_remedies_are_no_evidence() -> None:
     world = SHAPES["half"]()
     pods(T, "192.168.64.0/18")(world)
