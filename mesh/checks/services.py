@@ -58,13 +58,15 @@ def _both_sides(view: View, subject: Subject) -> Verdict:
     absent = tuple(cluster for cluster, service in found.items() if service is None)
     if len(view.clusters) < 2:
         return Verdict(State.NOT_APPLICABLE, {"reason": "there is no other cluster"})
+    if unmarked:
+        # However many share it: where it stands unmarked it looks like theirs, and is served by its own pods alone.
+        fix = _mark(view, subject, unmarked)
+        return Verdict(State.FAIL, {"here": here, "others": unmarked}, "unmarked", fixes=(fix,))
     if len(here) == 1:
-        variant = "unmarked" if unmarked else ""
-        others = unmarked or absent
-        fix = _mark(view, subject, others) if unmarked else _define(view, subject, here[0], others)
-        return Verdict(State.FAIL, {"here": here, "others": others}, variant, fixes=(fix,))
-    if unmarked or absent:
-        return Verdict(State.INFO, {"here": here, "others": (*unmarked, *absent)})
+        fix = _define(view, subject, here[0], absent)
+        return Verdict(State.FAIL, {"here": here, "others": absent}, fixes=(fix,))
+    if absent:
+        return Verdict(State.INFO, {"here": here, "others": absent})
     return Verdict(State.PASS, {"here": here})
 
 
@@ -133,7 +135,7 @@ CHECKS: Final = (
         body=_both_sides,
         texts={
             "PASS": "global in {here}",
-            "INFO": "global in {here}, not in {others}: there it is local or does not resolve",
+            "INFO": "global in {here}; it does not exist in {others}, where its name does not resolve",
             "FAIL": "global in {here} only; it does not exist in {others}, where its name does not resolve",
             "FAIL.unmarked": "global in {here}, but in {others} the Service is not marked global",
         },

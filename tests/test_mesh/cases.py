@@ -359,6 +359,7 @@ CASES: tuple[Case, ...] = (
     Case("CM0701", N, INTO_AKS, change=ABSENT),
     Case("CM0801", P, CART),
     Case("CM0801", F, CART, change=services(A, cart()), variant="unmarked"),
+    Case("CM0801", F, CART, "three", services("aks-west", cart()), variant="unmarked"),
     Case("CM0801", INFO, CART, "three", services("aks-west")),
     Case("CM0801", N, CART, change=both(services(T, cart(affinity="local")), services(A, cart()))),
     Case("CM0801", U, CART, change=lose("services", A)),
