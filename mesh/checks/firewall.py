@@ -242,9 +242,9 @@ def _let_gateway_learn(view: View, closed: Closed) -> Fix:
     """Azure: repair what the gateway knows, which mends tag and routes at once; a rule would mend neither."""
     identity = view.cloud(closed.cluster)
     group = identity.resource_group if identity else ""
-    words = ("az", "network", "local-gateway", "list", "-g", group, "-o", "table")
+    words = ("az", "network", "local-gateway", "list", "-g", group, "-o", "table") if group else ()
     text = f"let the VPN gateway of {closed.cluster} know {', '.join(closed.far)}: by BGP or its local network gateway"
-    return Fix("gateway-prefixes", text, (Command(words, closed.cluster),), Risk.DISRUPTIVE)
+    return Fix("gateway-prefixes", text, (Command(words, closed.cluster),) if words else (), Risk.DISRUPTIVE)
 
 
 def _note(view: View, verdict: SideVerdict) -> EvidenceRef:
