@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
 from mesh import catalogue as fact
 from mesh.affinity import Affinity, affinity_of, is_global, is_shared, traffic_from
-from mesh.facts import FactStore, Known
+from mesh.facts import FactName, FactStore, Known, Unknown
 from mesh.finding import Finding, State
 from mesh.model.cilium import AgentHealth
 from mesh.model.kubernetes import Service
 from mesh.model.picture import ClusterBox, Health, Lane, Link, MeshPicture, NodeDot, Plane, ServiceLanes
 from mesh.subject import OfCluster, OfPair, OfService, related
 
-_NOT_READ: Final = Plane(Health.UNKNOWN, text="not read")
 NOT_PROBED: Final = Plane(Health.UNKNOWN, text="not probed yet")
+_OF_BOX: Final[tuple[FactName[Any], ...]] = (fact.VERSION, fact.NODES, fact.SETTINGS, fact.SERVICES)
 _PATH_CODES = ("CM0403", "CM0404", "CM0405")
 
 
@@ -71,7 +71,14 @@ def _box(store: FactStore, cluster: str) -> ClusterBox:
         dots,
         isinstance(store.get(fact.VERSION, subject), Known),
         isinstance(told, Known),
+        tuple(dict.fromkeys(lift for _, lift in _lifts(store, cluster, *_OF_BOX))),
     )
+
+
+def _lifts(store: FactStore, cluster: str, *names: FactName[Any]) -> tuple[tuple[str, str], ...]:
+    """What would give those of a cluster's facts that are not known."""
+    found = (store.get(name, OfCluster(cluster)) for name in names)
+    return tuple((cluster, one.lift) for one in found if isinstance(one, Unknown) and one.lift)
 
 
 def _link(store: FactStore, a: str, b: str, names: dict[str, str], findings: Sequence[Finding]) -> Link:
@@ -99,16 +106,18 @@ def _control(store: FactStore, reader: str, peer: str) -> Plane:
     """Agents of ``reader`` that have read ``peer``; not listed = not connected."""
     peers, settings = store.get(fact.PEERS, OfCluster(reader)), store.get(fact.SETTINGS, OfCluster(peer))
     if not isinstance(peers, Known):
-        return _NOT_READ
+        return Plane(Health.UNKNOWN, text="not read", lifts=_lifts(store, reader, fact.PEERS))
     listed = {entry.name for entry in peers.value or ()}
     if listed and not isinstance(settings, Known):
-        return Plane(Health.UNKNOWN, text="peer's name not read")
+        lifts = _lifts(store, peer, fact.SETTINGS)
+        return Plane(Health.UNKNOWN, text="peer's name not read", lifts=lifts)
     name = settings.value.cluster_name if isinstance(settings, Known) and settings.value else ""
     if not name or name not in listed:
         return Plane(Health.ABSENT, text="not connected")
     agents = store.get(fact.AGENTS, OfCluster(reader))
     if not isinstance(agents, Known):
-        return Plane(Health.UNKNOWN, text=f"agents {agents.reason.value}")
+        lifts = _lifts(store, reader, fact.AGENTS)
+        return Plane(Health.UNKNOWN, text=f"agents {agents.reason.value}", lifts=lifts)
     total = len(agents.value)
     unread = sum(bool(agent.error) for agent in agents.value)
     good = sum(any(r.name == name and r.ready for r in agent.remotes) for agent in agents.value)
@@ -123,11 +132,9 @@ def _share(good: int, total: int, unread: int = 0) -> Health:
 
 def _predicted(findings: Sequence[Finding], source: str, target: str) -> Plane:
     """The static verdict of the rules from ``source`` to ``target``."""
-    states = {
-        f.code: f.state
-        for f in findings
-        if f.code in _PATH_CODES and f.subject == OfPair(source, target, directed=True)
-    }
+    subject = OfPair(source, target, directed=True)
+    found = [f for f in findings if f.code in _PATH_CODES and f.subject == subject]
+    states = {f.code: f.state for f in found}
     if closed := [code for code, state in states.items() if state is State.FAIL]:
         return Plane(Health.DOWN, text=f"predicted closed ({closed[0]})")
     judged = [state for state in states.values() if state is not State.NOT_APPLICABLE]
@@ -135,7 +142,9 @@ def _predicted(findings: Sequence[Finding], source: str, target: str) -> Plane:
         return Plane(Health.NOT_JUDGED, text="not judged")
     if all(state in (State.PASS, State.INFO, State.WARN) for state in judged):
         return Plane(Health.OK, text="predicted open")
-    return Plane(Health.UNKNOWN, text="not judged: not read")
+    lacks = [(item.key.subject.clusters(), item.lift) for f in found for item in f.missing if item.lift]
+    lifts = tuple(dict.fromkeys((cluster, lift) for clusters, lift in lacks for cluster in clusters))
+    return Plane(Health.UNKNOWN, text="not judged: not read", lifts=lifts)
 
 
 def _round_trip(store: FactStore, a: str, b: str, names: dict[str, str]) -> Plane:
@@ -150,7 +159,8 @@ def _round_trip(store: FactStore, a: str, b: str, names: dict[str, str]) -> Plan
         probed, answered = _probed(health.value, names[peer]) if names[peer] else (0, 0)
         total, good = total + probed, good + answered
     if not known:
-        return _NOT_READ
+        lifts = (*_lifts(store, a, fact.HEALTH), *_lifts(store, b, fact.HEALTH))
+        return Plane(Health.UNKNOWN, text="not read", lifts=lifts)
     if not total:
         return NOT_PROBED
     return Plane(_share(good, total), good, total, f"endpoints {good}/{total}")

@@ -39,7 +39,8 @@ class NodeDot(Struct, frozen=True):
 class ClusterBox(Struct, frozen=True):
     """A cluster: its key, Cilium name and id ("" and 0 = none that is known), cloud word, pod ranges, nodes.
 
-    ``read``: whether Cilium's settings were read, so that without a name there is no Cilium.
+    ``read``: whether Cilium's settings were read, so that without a name there is no Cilium. ``lifts`` are the rights
+    and logins that would give what was not read of it.
     """
 
     key: str
@@ -50,6 +51,7 @@ class ClusterBox(Struct, frozen=True):
     nodes: tuple[NodeDot, ...] = ()
     reachable: bool = True
     read: bool = True
+    lifts: tuple[str, ...] = ()
 
     @property
     def nameless(self) -> str:
@@ -60,12 +62,16 @@ class ClusterBox(Struct, frozen=True):
 
 
 class Plane(Struct, frozen=True):
-    """One plane of a link: how many of how many are good, and in words."""
+    """One plane of a link: how many of how many are good, and in words.
+
+    ``lifts`` are what would give what was not read: cluster, and the right or login it lacks.
+    """
 
     health: Health
     good: int = 0
     total: int = 0
     text: str = ""
+    lifts: tuple[tuple[str, str], ...] = ()
 
 
 class Link(Struct, frozen=True):
@@ -97,9 +103,18 @@ class Link(Struct, frozen=True):
         return self.health is not Health.ABSENT and self.round_trip.health.rank > self._judged.rank
 
     @property
+    def planes(self) -> tuple[Plane, ...]:
+        """All of them."""
+        return (self.control_ab, self.control_ba, self.open_ab, self.open_ba, self.round_trip)
+
+    @property
+    def lifts(self) -> tuple[tuple[str, str], ...]:
+        """What would give what was not read of it: cluster, and the right or login it lacks."""
+        return tuple(dict.fromkeys(lift for plane in self.planes for lift in plane.lifts))
+
+    @property
     def _judged(self) -> Health:
-        planes = (self.control_ab, self.control_ba, self.open_ab, self.open_ba)
-        return worst(*(plane.health for plane in planes))
+        return worst(*(plane.health for plane in self.planes[:-1]))
 
 
 class Lane(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ DEAF = Plane(Health.DOWN, 0, 9)
 ABSENT = Plane(Health.ABSENT)
 
 
-def box(key: str, number: int, cloud: str = "AWS", nodes: int = 3, **more: bool) -> ClusterBox:
+def box(key: str, number: int, cloud: str = "AWS", nodes: int = 3, **more: Any) -> ClusterBox:
     dots = tuple(NodeDot(f"ip-10-{number}-0-{index}", index != 1) for index in range(nodes))
     return ClusterBox(key, key, number, cloud, (f"10.{number}.0.0/16",), dots, **more)
 

@@ -7,6 +7,8 @@ import pytest
 from mesh import catalogue as fact
 from mesh.draw.glyphs import UNICODE
 from mesh.draw.lanes import draw_lanes, in_words, mark
+from mesh.engine import evaluate
+from mesh.facts import Reason
 from mesh.model.kubernetes import Service
 from mesh.model.picture import Health, MeshPicture
 from mesh.picture import picture_of
@@ -83,6 +85,38 @@ def test_a_link_of_which_a_part_was_not_read_is_unknown(name: Any) -> None:
     made.lose(name, EAST)
     (link,) = drawn(made).links
     assert link.health is Health.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "cluster", "place"),
+    [
+        (fact.PEERS, EAST, "control_ba"),
+        (fact.AGENTS, EAST, "control_ba"),
+        (fact.SETTINGS, TOKYO, "control_ba"),
+        (fact.HEALTH, EAST, "round_trip"),
+        (fact.FIREWALL, EAST, "open_ab"),
+    ],
+)
+def test_a_part_that_was_not_read_names_what_would_lift_it(name: Any, cluster: str, place: str) -> None:
+    made = world()
+    lost = ("a right", cluster)
+    for one in made.clusters if name is fact.HEALTH else (cluster,):
+        made.lose(name, one, Reason.FORBIDDEN, lift="a right")
+    picture = picture_of(made.store(), made.clusters, evaluate(made.judged(), made.clusters))
+    (link,) = picture.links
+    plane = getattr(link, place)
+    assert plane.health is Health.UNKNOWN and lost[::-1] in plane.lifts
+    assert set(plane.lifts) <= set(link.lifts)
+    others = [one for one in link.planes if one.health is not Health.UNKNOWN]
+    assert not any(one.lifts for one in others)
+
+
+@pytest.mark.parametrize("name", [fact.NODES, fact.SETTINGS, fact.SERVICES])
+def test_a_cluster_of_which_something_was_not_read_names_what_would_lift_it(name: Any) -> None:
+    made = world()
+    assert not any(box.lifts for box in drawn(made).clusters)
+    made.lose(name, EAST, Reason.FORBIDDEN, lift="a right")
+    assert [box.lifts for box in drawn(made).clusters] == [(), ("a right",)]
 
 
 def test_what_nobody_judges_is_not_shown_as_good() -> None:

@@ -143,11 +143,18 @@ def link_lines(link: Link, judged: Judgement, width: int, signs: Signs) -> list[
         second = line((pad(other_label, 11), "muted"), *_plane(other, width - 54 if wide else width - 16, signs))
         made += [(*first, ("  ", ""), *second)] if wide else [first, line("   ", *second)]
     made.append(line("   ", (pad(f"health  {signs.both}", 11), "muted"), *_plane(link.round_trip, width - 16, signs)))
+    for cluster, lift in link.lifts:
+        made += _lift(f"{cluster}: {lift}", width)
     if link.health is Health.ABSENT:
         made += wrapped("not connected yet: 4 shows the plan that connects it", width - 2, "muted", "   ", "   ")
     made += _affected(link, judged.picture, width)
     made += _causes(link, judged, width, signs)
     return made
+
+
+def _lift(told: str, width: int) -> list[Line]:
+    """A right or login that would give what was not read."""
+    return wrapped(told, width - 2, "warn", "   needs      ", "              ")
 
 
 def _plane(plane: Plane, width: int, signs: Signs) -> tuple[Span, ...]:
@@ -205,6 +212,8 @@ def cluster_lines(key: str, judged: Judgement, width: int, signs: Signs) -> list
     made.append(line("   ", (pad("nodes", 11), "muted"), f"{ready}/{len(box.nodes)} ready"))
     if box.pod_cidrs:
         made.append(line("   ", (pad("pods", 11), "muted"), ", ".join(box.pod_cidrs)))
+    for lift in box.lifts:
+        made += _lift(lift, width)
     for link in judged.picture.links:
         if key in (link.a, link.b):
             other = link.b if link.a == key else link.a
@@ -230,6 +239,10 @@ def service_lines(name: str, judged: Judgement, width: int, signs: Signs) -> lis
     made = [line((f" {name}", "title"), told, (f", {unread} not read" if unread else "", "warn"))]
     for told in in_words(service):
         made += wrapped(told, width - 2, "", "   ", "     ")
+    boxes = {box.key: box for box in judged.picture.clusters}
+    for lane in service.lanes:
+        for lift in () if lane.read else boxes[lane.cluster].lifts:
+            made += _lift(f"{lane.cluster}: {lift}", width)
     if service.findings:
         made += wrapped(f"findings {', '.join(service.findings)}", width - 2, "warn", "   ", "   ")
     return made

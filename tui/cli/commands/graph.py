@@ -11,6 +11,7 @@ from mesh.draw.lanes import draw_lanes, in_words
 from mesh.draw.legend import legend
 from mesh.draw.map import NARROWEST, draw_map
 from mesh.errors import Exit, UsageError
+from mesh.model.picture import MeshPicture
 from mesh.topology import components, missing_links
 from tui.cli.printing import say, say_json
 from tui.cli.session import opened
@@ -46,10 +47,23 @@ async def run(arguments: argparse.Namespace) -> int:
         say()
         for line in textwrap.wrap(told, width, initial_indent=" ", subsequent_indent=" "):
             say(line)
+    lacks = needed(picture)
+    if lacks:
+        say()
+    for told in lacks:
+        for line in textwrap.wrap(told, width, initial_indent=" ", subsequent_indent="   "):
+            say(line)
     say()
     for line in _legend(legend(picture, glyphs), width):
         say(line)
     return code
+
+
+def needed(picture: MeshPicture) -> tuple[str, ...]:
+    """What would give what was not read, a line each."""
+    lacks = [*(lift for link in picture.links for lift in link.lifts)]
+    lacks += [(box.key, lift) for box in picture.clusters for lift in box.lifts]
+    return tuple(dict.fromkeys(f"? {cluster} needs: {lift}" for cluster, lift in lacks))
 
 
 def _legend(entries: tuple[tuple[str, str], ...], width: int) -> list[str]:
