@@ -12,10 +12,11 @@ from mesh.draw.lanes import draw_lanes
 from mesh.draw.map import draw_map
 from mesh.model.picture import Health
 from tui.frame import Framed, bindings
-from tui.present import mesh as present
 from tui.present.frame import needed_place
 from tui.present.keys import COMMON, COPY, Key
 from tui.present.lines import Line, rule
+from tui.present.mesh import panel as present
+from tui.present.mesh import whole
 from tui.widgets.bar import Bar
 from tui.widgets.canvas_view import CanvasView
 from tui.widgets.rows import TextPane
@@ -172,7 +173,7 @@ class Mesh(Framed):
             self.app.go("plan")
             return
         name = key.partition(":")[2].replace("|", f" {self.signs.both} ")
-        make = lambda width: present.detail(self.session, key, width, self.signs)  # noqa: E731
+        make = lambda width: whole.lines(self.session, key, width, self.signs)  # noqa: E731
         self.app.push_screen(Detail("mesh", name, make))
 
     def _unconnected(self) -> bool:

@@ -86,6 +86,30 @@ async def test_one_way_trouble_is_directed_and_names_its_cause(tmp_path: Path) -
         assert "CM0403" in stage.app.clipboard
 
 
+async def test_enter_shows_what_the_panel_sums_up(tmp_path: Path) -> None:
+    world = probed(pair(), (TOKYO, EAST))
+    changes.without_rule(TOKYO, 8472)(world)
+    async with staged(of_world(tmp_path, world), (80, 80)) as stage:
+        await stage.press("enter", "6", "tab", "enter")
+        text = stage.text()
+        assert f"AGENTS of {TOKYO} → {EAST}" in text and f"CILIUM-HEALTH of {EAST} → {TOKYO}" in text
+        assert f"{TOKYO}-node-0: ready, " in text and f"{TOKYO}-node-0 → all: pod ping timed out; pod http" in text
+        assert "✗ CM0403" in text and "✓ CM0701" in text
+        await stage.press("q", "left", "enter")
+        text = stage.text()
+        assert "NODES" in text and f"✓ {TOKYO}-node-2: ready" in text and "CHECKS" in text
+
+
+async def test_what_no_agent_could_say_is_unknown_in_full(tmp_path: Path) -> None:
+    world = probed(pair())
+    world.lose(fact.AGENTS, EAST)
+    async with staged(of_world(tmp_path, world), (80, 60)) as stage:
+        await stage.press("enter", "6", "right", "enter")
+        rows = stage.text().split("\n")
+        place = next(number for number, row in enumerate(rows) if f"AGENTS of {EAST}" in row)
+        assert rows[place + 1].strip().startswith("?")
+
+
 async def test_not_connected_yet_leads_to_the_plan(tmp_path: Path) -> None:
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "6", "right")

@@ -1,0 +1,1 @@
+"""Mesh: the words beside and behind the picture."""
