@@ -38,6 +38,7 @@ async def test_what_there_is_to_do_is_seen_without_scrolling(tmp_path: Path) -> 
     async with staged(of_world(tmp_path, bare())) as stage:
         await stage.press("enter", "3")
         told = " ".join(stage.text().split())
+        assert "11 n/a · 0 errors ─" in told
         assert "what sg-00000001a has no rule for 8472/udp from 10.224.0.0/20" in told
         assert "aws ec2 authorize-security-group-ingress" in told and "cilium vxlan aks-east" in told
         await stage.press("enter")

@@ -225,12 +225,16 @@ def _rest(
         made += [Row("", (given,)) for given in _clean(session, judged, signs)]
     todo = sum(finding.to_do for finding in judged.findings)
     to_do = f" ({todo} to do)" if todo else ""
-    told = (
-        f"{numbers.get(State.PASS, 0)} passed · {numbers.get(State.INFO, 0)} info{to_do}"
-        f" · {numbers.get(State.BLOCKED, 0)} blocked"
-        f" · {numbers.get(State.NOT_APPLICABLE, 0)} not applicable · {numbers.get(State.ERROR, 0)} errors"
-    )
-    made.append(Row("", (rule(told, "a shows all" if width >= 60 else "", width, signs, lead=1),)))
+    right = "a shows all" if width >= 60 else ""
+    for word in ("not applicable", "n/a"):
+        told = (
+            f"{numbers.get(State.PASS, 0)} passed · {numbers.get(State.INFO, 0)} info{to_do}"
+            f" · {numbers.get(State.BLOCKED, 0)} blocked"
+            f" · {numbers.get(State.NOT_APPLICABLE, 0)} {word} · {numbers.get(State.ERROR, 0)} errors"
+        )
+        if cell_len(told) + len(right) + 8 <= width:
+            break
+    made.append(Row("", (rule(told, right, width, signs, lead=1),)))
     return made
 
 

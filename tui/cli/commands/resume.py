@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mesh.errors import Refused, UsageError
+from mesh.errors import Exit, Refused, UsageError
 from mesh.journal import RunRecord, latest_unfinished, read_run
 from mesh.ports import Store
 from tui.cli.choose import problems
@@ -13,11 +13,18 @@ from tui.cli.session import Session, opened
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Find the run, find its contexts again, carry the rest of its plan out. Returns as ``apply`` does."""
+    """Find the run, find its contexts again, carry the rest of its plan out. Returns as ``apply`` does: 0 as well when
+    there is nothing to go on with.
+    """
     from backends.wiring import open_ports
 
     ports = open_ports(kubeconfig=arguments.kubeconfig)
     record = _record(ports.store, arguments.run)
+    if record is None or not record.unfinished:
+        # As with apply on what is already so: nothing was asked for that is not there.
+        why = f"run {record.run} is {record.state}" if record else "there is no unfinished run"
+        say(f"Nothing to do: {why}. meshwright plan shows what a new run would do.")
+        return Exit.CLEAN
     if not arguments.context and not arguments.cluster:
         if _gone(record):
             raise Refused(
@@ -32,20 +39,13 @@ async def run(arguments: argparse.Namespace) -> int:
         return await carried_out(session, record.plan, arguments, record)
 
 
-def _record(store: Store, number: int | None) -> RunRecord:
+def _record(store: Store, number: int | None) -> RunRecord | None:
     if number is None:
-        record = latest_unfinished(store, _gone)
-        if record is None:
-            raise Refused(
-                "There is no unfinished run", "Nothing to go on with.", "meshwright plan shows what a new run would do."
-            )
-        return record
+        return latest_unfinished(store, _gone)
     record = read_run(number, store.read(number))
     if record is None:
         known = ", ".join(str(run) for run in store.runs()[-8:]) or "none"
         raise UsageError(f"There is no run {number}", f"Runs: {known}")
-    if not record.unfinished:
-        raise Refused(f"Run {number} is {record.state}", "There is nothing to go on with.")
     return record
 
 
