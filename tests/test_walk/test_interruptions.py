@@ -247,7 +247,9 @@ def test_what_was_cut_off_ends_joined(bare: Lab, ends: dict[str, Done]) -> None:
     again = bare.call("apply", *bare.named, "--yes")
     assert again.code == 0 and "Nothing to do" in again.out
     over = bare.call("resume", "--yes")
-    assert over.code == 5 and "There is no unfinished run" in over.err
+    assert over.code == 0 and "Nothing to do: there is no unfinished run" in over.out
+    done_before = bare.call("resume", "1", "--yes")
+    assert done_before.code == 0 and "Nothing to do: run 1 is done" in done_before.out
 
 
 def test_a_plan_that_the_clusters_have_left_behind(ends: dict[str, Done]) -> None:
