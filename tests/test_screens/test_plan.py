@@ -9,12 +9,13 @@ import pytest
 from msgspec import structs
 from textual.events import Paste
 
+from mesh import catalogue as fact
 from mesh.finding import Risk
 from screens.confirm import Confirm
 from tests.test_screens.stage import Stage, staged
 from tests.test_tui import samples
 from tests.test_tui.fakes import two_clusters
-from tests.test_tui.worlds import bare, joining, of_world, pair
+from tests.test_tui.worlds import TOKYO, bare, joining, of_world, pair
 from tui.widgets.rows import TextPane
 
 CLUSTERS = ("eks-tokyo", "aks-east", "kind-dr")
@@ -203,10 +204,17 @@ async def test_the_plan_is_exported_without_writing_over_a_file(
 
 
 async def test_the_lower_pane_says_what_was_found_and_what_is_done_about_it(tmp_path: Path) -> None:
-    async with staged(of_world(tmp_path, bare())) as stage:
+    world = bare()
+    # Nodes that are ready lose their network for a while: the step says so too, and has most to say.
+    world.put(fact.NODES, TOKYO, tuple(structs.replace(node, ready=True) for node in world.get(fact.NODES, TOKYO)))
+    async with staged(of_world(tmp_path, world)) as stage:
         await stage.press("enter", "4")
         while "▸ 2  place one CA" not in stage.text():
             await stage.press("down")
         text = stage.text()
         assert "  found no CA yet in aks-east, eks-tokyo" in text
         assert "  does  makes the key in memory" in text and "  run   openssl req" in text and "  undo  " in text
+        while "▸ 5  install Cilium" not in stage.text():
+            await stage.press("down")
+        assert "  means every node" in stage.text()
+        assert "then the parked DaemonSets run again" in " ".join(stage.text().split())
