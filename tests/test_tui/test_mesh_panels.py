@@ -9,7 +9,7 @@ from mesh.picture import picture_of
 from tests.test_mesh.test_picture import EAST, serve, world
 from tui.cli.commands.graph import needed
 from tui.present.lines import plain
-from tui.present.mesh import cluster_lines, link_lines, service_lines
+from tui.present.mesh.panel import cluster_lines, link_lines, service_lines
 from tui.signs import UNICODE
 from tui.work.judge import Judgement
 
