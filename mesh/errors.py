@@ -68,3 +68,9 @@ class StepFailed(MeshError):
     """
 
     exit_code = Exit.PARTIAL
+
+
+class RunStopped(MeshError):
+    """The user stopped the run while it waited: no failure, and nothing was sent meanwhile."""
+
+    exit_code = Exit.PARTIAL

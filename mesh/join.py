@@ -11,6 +11,7 @@ from mesh import catalogue as fact
 from mesh.aim import overlay
 from mesh.conditions import holds
 from mesh.engine import evaluate
+from mesh.errors import Refused, Undetermined
 from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known, Reason, Unknown
 from mesh.finding import Finding, Risk, State
@@ -167,3 +168,17 @@ def consent_needed(plan: Plan) -> tuple[str, ...]:
         for cluster in step.clusters
     ]
     return tuple(dict.fromkeys(named))
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raises for a plan with blockers: ``Refused``, what is not ours to change before what can be lifted;
+    ``Undetermined`` where all that stands in the way is what could not be read.
+    """
+    if not plan.blockers:
+        return
+    first = min(plan.blockers, key=lambda blocker: (not blocker.refuses, blocker.unread))
+    error = Undetermined if first.unread else Refused
+    raise error(
+        f"{first.code} {first.subject}: {first.text}",
+        hint=f"Nothing was changed. meshwright explain {first.code} tells what it judges; check shows its fix.",
+    )

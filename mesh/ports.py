@@ -86,13 +86,16 @@ class ClusterGateway(Protocol):
     async def write_ca(self, namespace: str, release: str, ca: "CaMaterial") -> Outcome:
         """Create Secret ``cilium-ca`` with Helm's ownership metadata. Raises ``StepFailed`` if another CA is there."""
 
-    async def restart_unmanaged_pods(self, output: Output) -> Outcome:
-        """Recreate pods not on the host network whose address Cilium did not give, workload by workload by eviction."""
+    async def restart_unmanaged_pods(self, output: Output, clock: Clock) -> Outcome:
+        """Recreate pods not on the host network whose address Cilium did not give, workload by workload by eviction.
+
+        Waits by ``clock``: raises what its sleep raises once the run is stopped.
+        """
 
     async def apply(self, objects: Sequence[Mapping[str, Any]]) -> Outcome:
         """Server-side apply with field manager ``meshwright``."""
 
-    async def delete_namespace(self, name: str) -> Outcome:
+    async def delete_namespace(self, name: str, clock: Clock) -> Outcome:
         """Delete a namespace that this tool made, and wait until it is gone."""
 
     async def run_in_pod(

@@ -13,15 +13,15 @@ from msgspec import Struct
 from mesh.conditions import HOPELESS, facts_of, holds
 from mesh.diagnose import root_cause
 from mesh.effects import Workbench, carry_out
-from mesh.errors import MeshError, Refused, StepFailed, Undetermined
+from mesh.errors import MeshError, Refused, RunStopped, StepFailed, Undetermined
 from mesh.events import Emit, RunDone, RunStarted, ServiceProven, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.facts import FactStore
 from mesh.finding import Finding
-from mesh.join import lost, moved, strangers
+from mesh.join import lost, moved, refuse_blocked, strangers
 from mesh.journal import Journal, RunRecord
 from mesh.model.context import ContextRef
 from mesh.plan import Plan, Step
-from mesh.ports import Outcome, Ports, Writers
+from mesh.ports import Clock, Outcome, Ports, Writers
 from mesh.text import clean
 from mesh.usual import remember
 
@@ -47,7 +47,12 @@ class Control:
     def __init__(self) -> None:
         self._go = asyncio.Event()
         self._go.set()
-        self.stopped = False
+        self._over = asyncio.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run shall end."""
+        return self._over.is_set()
 
     @property
     def paused(self) -> bool:
@@ -64,12 +69,34 @@ class Control:
 
     def stop(self) -> None:
         """End after the calls that are under way; waits end at once."""
-        self.stopped = True
+        self._over.set()
         self._go.set()
 
     async def ready(self) -> None:
         """Wait while paused."""
         await self._go.wait()
+
+    async def wait(self, waiting: Awaitable[object]) -> None:
+        """Wait for it. Raises ``RunStopped`` as soon as the run shall end."""
+        both = [asyncio.ensure_future(waiting), asyncio.ensure_future(self._over.wait())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+        if self.stopped:
+            raise RunStopped("Stopped")
+
+
+class _Time:
+    """The clock that a run waits by: its waits end when the run is stopped."""
+
+    def __init__(self, clock: Clock, control: Control) -> None:
+        self.now, self._clock, self._control = clock.now, clock, control
+
+    async def sleep(self, seconds: float) -> None:
+        """See ``Control.wait``."""
+        await self._control.wait(self._clock.sleep(seconds))
 
 
 class Runner:
@@ -89,6 +116,7 @@ class Runner:
         self.ports = ports
         self.emit = emit
         self.control = control
+        self.clock = _Time(ports.clock, control)
         self.before = before
         self.store = FactStore()
         self.states: dict[str, str] = {step.id: "already" for step in plan.steps if step.already}
@@ -252,6 +280,8 @@ class Runner:
         try:
             state = await self._do(step, writers, journal)
             message = ""
+        except RunStopped:
+            state, message = "cancelled", ""
         except MeshError as error:
             state, message = "failed", error.sentence()
             if self.failure is None:
@@ -277,8 +307,7 @@ class Runner:
         journal.started(step.id)
         for index, effect in enumerate(step.effects):
             journal.intent(step.id, index, type(effect).__name__)
-            output, clock = self._output(step.id), self.ports.clock
-            bench = Workbench(self.plan, writers, self._gather, output, clock, _together)
+            bench = Workbench(self.plan, writers, self._gather, self._output(step.id), self.clock, _together)
             outcome = await carry_out(effect, bench)
             journal.outcome(step.id, index, outcome)
             if outcome.proof is not None:
@@ -296,7 +325,7 @@ class Runner:
         return all(holds(condition, self.store)[0] is True for condition in step.until)
 
     async def _wait(self, step: Step) -> str:
-        """Read the step's facts again until its conditions hold, its deadline passes or the user stops it."""
+        """Read the step's facts again until its conditions hold, its deadline passes or the run is stopped."""
         until = self.ports.clock.now() + step.deadline
         said = ""
         while step.until:
@@ -308,14 +337,12 @@ class Runner:
             what = "; ".join(open_.values())
             if hopeless := [text for name, text in open_.items() if name in HOPELESS and told[name][0] is False]:
                 raise StepFailed(hopeless[0], hint="Nothing was connected. Mend this first.")
-            if self.control.stopped:
-                return "cancelled"
             if self.ports.clock.now() > until:
                 raise StepFailed(f"still waiting for: {what}", f"the deadline of {step.deadline:.0f} s has passed")
             if what != said:
                 self.emit(StepWaiting(step.id, what, until))
                 said = what
-            await self.ports.clock.sleep(_POLL)
+            await self.clock.sleep(_POLL)
         return "done"
 
     async def _why(self, step: Step) -> Finding | None:
@@ -348,20 +375,6 @@ class Runner:
         }
         self.emit(RunDone(run, result.state, seconds, words[result.state]))
         return result
-
-
-def refuse_blocked(plan: Plan) -> None:
-    """Raises for a plan with blockers: ``Refused``, what is not ours to change before what can be lifted;
-    ``Undetermined`` where all that stands in the way is what could not be read.
-    """
-    if not plan.blockers:
-        return
-    first = min(plan.blockers, key=lambda blocker: (not blocker.refuses, blocker.unread))
-    error = Undetermined if first.unread else Refused
-    raise error(
-        f"{first.code} {first.subject}: {first.text}",
-        hint=f"Nothing was changed. meshwright explain {first.code} tells what it judges; check shows its fix.",
-    )
 
 
 async def _together(work: Iterable[Awaitable[Outcome]]) -> list[Outcome]:

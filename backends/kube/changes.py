@@ -49,7 +49,6 @@ class ClusterChanges:
         self.where = where
         self.send = send
         self.execute = execute
-        self.clock = clock
         self.lease = Lease(where, self.ask, clock)
 
     async def ask(
@@ -134,9 +133,9 @@ class ClusterChanges:
         undo = {"cluster": self.where, "secret": f"{namespace}/cilium-ca", "spki": ca.fingerprint}
         return Outcome((f"Secret {namespace}/cilium-ca of {self.where}",), undo)
 
-    async def restart_unmanaged_pods(self, output: Output) -> Outcome:
+    async def restart_unmanaged_pods(self, output: Output, clock: Clock) -> Outcome:
         """See ``Restarts``."""
-        return await Restarts(self.where, self.ask, self.clock, output).run()
+        return await Restarts(self.where, self.ask, clock, output).run()
 
     async def apply(self, objects: Sequence[Mapping[str, Any]]) -> Outcome:
         """Server-side apply, one object after another. A namespace on its way out is waited for."""
@@ -148,7 +147,7 @@ class ClusterChanges:
             changed.append(f"{item['kind']} {meta.get('namespace', '')}/{meta['name']} of {self.where}")
         return Outcome(tuple(changed))
 
-    async def delete_namespace(self, name: str) -> Outcome:
+    async def delete_namespace(self, name: str, clock: Clock) -> Outcome:
         """Only a namespace that carries our label; returns when it is gone."""
         path = f"/api/v1/namespaces/{name}"
         status, found = await self.ask("GET", path, expect=(404,))
@@ -158,14 +157,14 @@ class ClusterChanges:
         if labels.get("app.kubernetes.io/managed-by") != "meshwright":
             raise StepFailed(f"namespace {name} of {self.where} was not made by Meshwright and is left alone")
         await self.ask("DELETE", path, expect=(404, 409))
-        until = self.clock.now() + _PATIENCE
+        until = clock.now() + _PATIENCE
         while (await self.ask("GET", path, expect=(404,)))[0] != 404:
-            if self.clock.now() > until:
+            if clock.now() > until:
                 raise StepFailed(
                     f"namespace {name} of {self.where} does not go away",
                     hint=f"kubectl get namespace {name} -o yaml says why.",
                 )
-            await self.clock.sleep(1.0)
+            await clock.sleep(1.0)
         return Outcome((f"namespace {name} of {self.where} removed",))
 
     async def run_in_pod(

@@ -48,7 +48,7 @@ async def carry_out(effect: Effect, bench: Workbench) -> Outcome:
                 ref, effect.release, effect.namespace, effect.version, effect.values, bench.output
             )
         case effects.RestartPods():
-            return await bench.writers.cluster(effect.cluster).restart_unmanaged_pods(bench.output)
+            return await bench.writers.cluster(effect.cluster).restart_unmanaged_pods(bench.output, bench.clock)
         case effects.OpenPath():
             return await _open_path(bench)
         case effects.ConnectPeers():

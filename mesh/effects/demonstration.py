@@ -12,12 +12,12 @@ from typing import Any
 from mesh import catalogue as fact
 from mesh.affinity import Affinity, traffic_from
 from mesh.effects.workbench import Workbench
-from mesh.errors import StepFailed
+from mesh.errors import RunStopped, StepFailed
 from mesh.model.kubernetes import Service
 from mesh.model.picture import Proof
 from mesh.picture import lanes_of
 from mesh.plan import Prove
-from mesh.ports import Outcome
+from mesh.ports import ClusterGateway, Outcome
 
 NAME = "echo"
 REQUESTS = 10
@@ -50,10 +50,22 @@ async def demonstrate(effect: Prove, bench: Workbench) -> Outcome:
         store = await bench.reread((fact.SERVICES.name, fact.PEERS.name))
         proof = Proof(lanes_of(store, effect.clusters, effect.namespace, NAME), answers)
     finally:
-        for cluster, gateway in gateways.items():
-            await gateway.delete_namespace(effect.namespace)
-            bench.output(f"{cluster}: removed namespace {effect.namespace}")
+        await _clean_up(effect.namespace, gateways, bench)
     return Outcome(proof=proof)
+
+
+async def _clean_up(namespace: str, gateways: Mapping[str, ClusterGateway], bench: Workbench) -> None:
+    """Ask every cluster to remove it. Whoever stopped the run does not wait for its being gone."""
+    stopped: RunStopped | None = None
+    for cluster, gateway in gateways.items():
+        try:
+            await gateway.delete_namespace(namespace, bench.clock)
+            bench.output(f"{cluster}: removed namespace {namespace}")
+        except RunStopped as error:
+            bench.output(f"{cluster}: removes namespace {namespace}")
+            stopped = error
+    if stopped:
+        raise stopped
 
 
 def _affinity(index: int) -> Affinity:

@@ -66,7 +66,7 @@ async def test_everything_against_one_cluster(changes: ClusterChanges) -> None:
 
 
 async def leases_keep_two_operators_apart(changes: ClusterChanges) -> None:
-    clock = changes.clock
+    clock = changes.lease.clock
     assert isinstance(clock, FakeClock)
     await changes.hold("one", 60)
     await changes.hold("one", 60)
@@ -126,8 +126,8 @@ async def objects_are_applied_and_only_our_namespaces_go(changes: ClusterChanges
     _, found = await changes.ask("GET", "/api/v1/namespaces/meshwright-demo/configmaps/echo")
     assert found["data"] == {"index.html": "{}"}
     with pytest.raises(StepFailed, match="was not made by Meshwright"):
-        await changes.delete_namespace("default")
-    assert (await changes.delete_namespace("absent")).changed == ()
+        await changes.delete_namespace("default", FakeClock())
+    assert (await changes.delete_namespace("absent", FakeClock())).changed == ()
 
 
 async def commands_run_in_pods(changes: ClusterChanges) -> None:

@@ -11,7 +11,7 @@ from mesh.facts import Fact, FactKey, FactName, FactStore, Known, Origin, Source
 from mesh.model.context import ContextRef, Provider
 from mesh.model.network import FirewallRule
 from mesh.plan import Plan
-from mesh.ports import CaMaterial, Outcome, Output
+from mesh.ports import CaMaterial, Clock, Outcome, Output
 from mesh.subject import OfCluster
 from mesh.text import Secret
 
@@ -107,7 +107,7 @@ class FakeCluster:
         await self.world.did(f"ca {self.key} {ca.fingerprint[:4]}")
         return Outcome((f"cilium-ca of {self.key}",))
 
-    async def restart_unmanaged_pods(self, output: Output) -> Outcome:
+    async def restart_unmanaged_pods(self, output: Output, clock: Clock) -> Outcome:
         await self.world.did(f"restart {self.key}")
         return Outcome()
 
@@ -115,7 +115,7 @@ class FakeCluster:
         await self.world.did(f"apply {self.key}")
         return Outcome()
 
-    async def delete_namespace(self, name: str) -> Outcome:
+    async def delete_namespace(self, name: str, clock: Clock) -> Outcome:
         await self.world.did(f"delete {self.key} {name}")
         return Outcome()
 

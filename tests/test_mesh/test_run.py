@@ -7,7 +7,7 @@ import pytest
 
 from mesh import catalogue as fact
 from mesh.draw.lanes import answers_in_words
-from mesh.errors import Refused, Undetermined
+from mesh.errors import Refused, RunStopped, Undetermined
 from mesh.events import RunDone, ServiceProven, StepDone, StepOutput, StepWaiting
 from mesh.facts import FactKey, FactStore, Reason, Unknown
 from mesh.goal import ClusterGoal, Goal
@@ -293,6 +293,26 @@ async def test_answers_from_the_wrong_side_prove_nothing(world: FakeWorld) -> No
     assert "delete a meshwright-demo" in world.calls and "delete b meshwright-demo" in world.calls
     record = read_run(1, ports.store.records[1])
     assert record is not None and record.proof is None
+
+
+async def test_a_stop_ends_the_proof_at_once_and_asks_all_to_clean_up(world: FakeWorld) -> None:
+    ports, control = FakePorts(world), Control()
+    world.hooks["exec b"] = control.stop
+    result = await run_plan(proving(world, "refused"), REFS, ports, Recorder(), control)
+    assert result.state == "cancelled"
+    assert world.calls.count("exec b") == 1, "it is not asked again"
+    assert "delete a meshwright-demo" in world.calls and "delete b meshwright-demo" in world.calls
+    record = latest_unfinished(ports.store)
+    assert record is not None and record.steps["prove"].state == "cancelled"
+
+
+async def test_a_stop_ends_a_wait_whose_time_stands_still() -> None:
+    control = Control()
+    waiting = asyncio.create_task(control.wait(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    control.stop()
+    with pytest.raises(RunStopped):
+        await waiting
 
 
 async def test_a_lease_that_may_not_be_taken_refuses_the_run_before_it_begins(world: FakeWorld) -> None:

@@ -10,10 +10,10 @@ import msgspec
 
 from mesh.errors import Exit, Refused
 from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
-from mesh.join import rest
+from mesh.join import refuse_blocked, rest
 from mesh.journal import RunRecord
 from mesh.plan import Plan
-from mesh.run import Control, RunResult, refuse_blocked, run_plan
+from mesh.run import Control, RunResult, run_plan
 from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
 from tui.cli.plan_text import say_plan
