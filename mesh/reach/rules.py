@@ -64,7 +64,12 @@ class FarEnd(Struct, frozen=True):
 
 def protocol_of(rule: FirewallRule) -> str:
     """The rule's protocol as a word: numbers and ``-1`` translated, lower case."""
-    word = rule.protocol.lower()
+    return protocol_word(rule.protocol)
+
+
+def protocol_word(protocol: str) -> str:
+    """A protocol as a word: ``6`` and ``TCP`` are ``tcp``, ``-1`` is ``*``."""
+    word = protocol.lower()
     return _NUMBERS.get(word, word)
 
 
@@ -268,7 +273,8 @@ def _peer_addresses(peer: str, group: FirewallGroup, far: FarEnd) -> tuple[Range
     if peer in group.tag_prefixes:
         prefixes = group.tag_prefixes[peer]
         if prefixes is not None:
-            return overlap(far.addresses, ranges(prefixes)), NOTHING
+            inside = overlap(far.addresses, ranges(prefixes))
+            return inside, minus(overlap(far.addresses, ranges(group.tag_perhaps.get(peer, ()))), inside)
         return NOTHING, far.addresses
     if peer.startswith("sg-"):
         if far.groups is not None and peer not in far.groups:
@@ -278,7 +284,9 @@ def _peer_addresses(peer: str, group: FirewallGroup, far: FarEnd) -> tuple[Range
         return far.addresses, NOTHING
     if peer == "Internet" and group.tag_prefixes.get("VirtualNetwork") is not None:
         # Azure: what is not in the VirtualNetwork tag counts as Internet (cloud-network §3.4).
-        return minus(far.addresses, ranges(group.tag_prefixes["VirtualNetwork"] or ())), NOTHING
+        outside = minus(far.addresses, ranges(group.tag_prefixes["VirtualNetwork"] or ()))
+        perhaps = overlap(outside, ranges(group.tag_perhaps.get("VirtualNetwork", ())))
+        return minus(outside, perhaps), perhaps
     if peer == "AzureLoadBalancer":
         return overlap(far.addresses, ranges(("168.63.129.16/32",))), NOTHING
     return NOTHING, far.addresses

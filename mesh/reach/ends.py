@@ -1,0 +1,384 @@
+"""The hops at the two ends of a way: security groups and NACLs, or NSGs, of a class of nodes (§4.2, §4.3, §3.4)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, overlap, union
+from mesh.model.network import FirewallGroup, FirewallRule
+from mesh.model.site import Site
+from mesh.model.unread import Unread
+from mesh.model.vnet import AzureRouteTable, Vnet, VnetSubnet, same
+from mesh.model.vpc import Nacl
+from mesh.reach.classes import NodeClass
+from mesh.reach.hops import Hop, Passage, answered
+from mesh.reach.nacl import (
+    EPHEMERAL,
+    LINUX_PORTS,
+    Replies,
+    denied,
+    entries_for,
+    entry_excerpt,
+    entry_words,
+    nearest_entry,
+    replies,
+)
+from mesh.reach.path import preferred
+from mesh.reach.rules import (
+    DEFAULTS_FROM,
+    IN,
+    OUT,
+    FarEnd,
+    Flow,
+    Judged,
+    judge_group,
+    judge_security_groups,
+    nsg_rules,
+    protocol_of,
+)
+from mesh.reach.vnet_routes import find_vnet, virtual_network
+
+_SOME: Final = 4
+
+
+class FarSide(Struct, frozen=True):
+    """The other end as the rules see it: addresses, security groups there (None = not known), one VPC or not."""
+
+    addresses: Ranges
+    members: frozenset[str] | None = frozenset()
+    same_network: bool = False
+
+
+class Ends:
+    """Judges end hops; what a group or NACL says of all addresses is worked out once and kept."""
+
+    def __init__(self, sites: dict[str, Site]) -> None:
+        self._sites = sites
+        self._kept: dict[Any, Any] = {}
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def kept_out(self, near: NodeClass, direction: str, flow: Flow) -> tuple[Ranges, Ranges]:
+        """All far addresses for which some end hop of that direction, or the reply's, is closed, and those for which
+        one is unknown. Group references are taken to match nobody.
+        """
+
+        def work_out() -> tuple[Ranges, Ranges]:
+            shut, doubt = [], [EVERYTHING if near.missing else NOTHING]
+            if self._sites[near.site].aws is not None:
+                judged = self._security(near, direction, flow, FarSide(NOTHING)) if near.groups else Judged()
+                shut.append(judged.denied)
+                doubt.append(judged.unsure)
+                nacl = self.nacl_of(near.site, near.subnet)
+                if isinstance(nacl, Unread) or nacl is None:
+                    doubt.append(EVERYTHING)
+                else:
+                    shut.append(denied(self._entries(nacl, direction, flow), EVERYTHING)[0])
+                    shut.append(self._replies(nacl, _other(direction), flow).denied if answered(flow) else NOTHING)
+            for group in self.nsgs(near):
+                judged = self._nsg(near, group, direction, flow)
+                shut.append(judged.denied)
+                doubt.append(judged.unsure)
+            return union(*shut), union(*doubt)
+
+        found: tuple[Ranges, Ranges] = self._once(("kept out", near, direction, flow), work_out)
+        return found
+
+    def hops(self, near: NodeClass, direction: str, flow: Flow, far: FarSide, crossing: bool) -> list[Hop]:
+        """End hops in path order; ``crossing`` = the packets leave or enter the subnet, so its NACL is asked."""
+        site = self._sites[near.site]
+        if site.aws is not None:
+            found = [self._security_hop(near, direction, flow, far)]
+            if crossing:
+                found.append(self.nacl_hop(near, direction, flow, far.addresses))
+            return found if direction == OUT else found[::-1]
+        if site.azure is not None:
+            order = ("nsg-subnet", "nsg-nic") if direction == IN else ("nsg-nic", "nsg-subnet")
+            return [self._nsg_hop(near, kind, direction, flow, far) for kind in order]
+        return []
+
+    def reply_hop(self, near: NodeClass, direction: str, flow: Flow, far: Ranges, subnet: str = "") -> Hop | None:
+        """The NACL and the answers: they are packets of their own. None where there is no NACL."""
+        if self._sites[near.site].aws is None:
+            return None
+        kind = f"NACL of TGW subnet {direction}, reply" if subnet else f"NACL {direction}, reply"
+        nacl = self.nacl_of(near.site, subnet or near.subnet)
+        if isinstance(nacl, Unread) or nacl is None:
+            return self._no_nacl(near, kind, nacl)
+        every = self._replies(nacl, direction, flow)
+        if not overlap(every.denied, far) and not every.beyond:
+            return Hop(near.site, kind, Passage.OPEN, nacl.id, "replies pass")
+        judged = replies(nacl, direction, flow, far)
+        if not judged.missing:
+            note = f"; ports {_ports(judged.beyond)} are shut, Linux does not use them" if judged.beyond else ""
+            return Hop(near.site, kind, Passage.OPEN, nacl.id, f"replies pass{note}")
+        return Hop(
+            near.site,
+            kind,
+            Passage.CLOSED,
+            nacl.id,
+            _reply_words(judged, flow),
+            excerpt="; ".join(entry_excerpt(item) for item in judged.by) or "* deny",
+            far=_some(judged.denied),
+        )
+
+    # Security groups
+
+    def _security(self, near: NodeClass, direction: str, flow: Flow, far: FarSide) -> Judged:
+        def work_out() -> Judged:
+            end = FarEnd(EVERYTHING, far.members, far.same_network)
+            return judge_security_groups(near.groups, direction, flow, end, near.addresses, bool(near.missing))
+
+        key = ("sg", near, direction, flow, far.members, far.same_network)
+        found: Judged = self._once(key, work_out)
+        return found
+
+    def _security_hop(self, near: NodeClass, direction: str, flow: Flow, far: FarSide) -> Hop:
+        kind = f"SG {direction}"
+        if not near.groups:
+            passage = Passage.UNKNOWN if near.missing or not near.unguarded else Passage.OPEN
+            words = near.missing or ("no group at this hop" if near.unguarded else f"no group was read for {near.name}")
+            return Hop(near.site, kind, passage, "", words, missing=_right(words))
+        judged = self._security(near, direction, flow, far)
+        group = preferred(near.groups)
+        shut, doubt = overlap(judged.denied, far.addresses), overlap(judged.unsure, far.addresses)
+        if not shut and not doubt:
+            by, owner = self._deciding(near, direction, flow, far)
+            return Hop(near.site, kind, Passage.OPEN, owner or group.id, by)
+        if shut:
+            end = FarEnd(shut, far.members, far.same_network)
+            one = judge_security_groups(near.groups, direction, flow, end, near.addresses)
+            count = sum(rule.direction == direction for item in near.groups for rule in item.rules)
+            return Hop(
+                near.site,
+                kind,
+                Passage.CLOSED,
+                group.id,
+                f"{count} {'rule' if count == 1 else 'rules'}, none matches",
+                nearest=_rule_words(one.nearest.rule) if one.nearest else "",
+                fails=one.nearest.fails if one.nearest else (),
+                excerpt=_rule_excerpt(one.nearest.rule) if one.nearest else "",
+                far=_some(shut),
+            )
+        why = near.missing or _unexpanded(near.groups, direction)
+        return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=_some(doubt), missing=_right(why))
+
+    def _deciding(self, near: NodeClass, direction: str, flow: Flow, far: FarSide) -> tuple[str, str]:
+        """The rule that lets the first far address in, and its group."""
+        first = far.addresses[0][0] if far.addresses else 0
+        end = FarEnd(((first, first),), far.members, far.same_network)
+        for group in near.groups:
+            one = judge_security_groups((group,), direction, flow, end, near.addresses)
+            if one.allowed and one.by:
+                return _rule_words(one.by[0]), group.id
+        return "", ""
+
+    # NACLs
+
+    def nacl_of(self, site: str, subnet: str) -> Nacl | Unread | None:
+        """The NACL of a subnet; None = none was read for it."""
+        aws = self._sites[site].aws
+        if aws is None or isinstance(aws.nacls, Unread):
+            return aws.nacls if aws is not None and isinstance(aws.nacls, Unread) else None
+        return next((item for item in aws.nacls if subnet in item.subnets), None)
+
+    def _entries(self, nacl: Nacl, direction: str, flow: Flow) -> Any:
+        key = ("nacl", nacl.id, id(nacl), direction, flow)
+        return self._once(key, lambda: entries_for(nacl, direction, flow.protocol, flow.port))
+
+    def _replies(self, nacl: Nacl, direction: str, flow: Flow) -> Replies:
+        # Where answers go does not depend on the port that was asked for.
+        asked = Flow(flow.protocol, 0) if flow.protocol == "tcp" else flow
+        key = ("replies", nacl.id, id(nacl), direction, asked)
+        found: Replies = self._once(key, lambda: replies(nacl, direction, asked))
+        return found
+
+    def nacl_hop(
+        self, near: NodeClass, direction: str, flow: Flow, far: Ranges, subnet: str = "", kind: str = ""
+    ) -> Hop:
+        """The NACL of the class's subnet, or of ``subnet`` when the way crosses another."""
+        kind = kind or f"NACL {direction}"
+        nacl = self.nacl_of(near.site, subnet or near.subnet)
+        if isinstance(nacl, Unread) or nacl is None:
+            return self._no_nacl(near, kind, nacl)
+        shut, by, passes = denied(self._entries(nacl, direction, flow), far)
+        if not shut:
+            return Hop(near.site, kind, Passage.OPEN, nacl.id, entry_words(passes))
+        closest = nearest_entry(nacl, direction, flow, shut)
+        return Hop(
+            near.site,
+            kind,
+            Passage.CLOSED,
+            nacl.id,
+            entry_words(by),
+            nearest=entry_excerpt(closest[0]) if closest else "",
+            fails=closest[1] if closest else (),
+            excerpt=entry_excerpt(by) if by else "* deny",
+            far=_some(shut),
+        )
+
+    def _no_nacl(self, near: NodeClass, kind: str, nacl: Unread | None) -> Hop:
+        if isinstance(nacl, Unread):
+            return Hop(near.site, kind, Passage.UNKNOWN, "", str(nacl), missing=nacl.right)
+        where = near.subnet or "the subnet of " + near.name
+        return Hop(near.site, kind, Passage.UNKNOWN, "", f"no network ACL was read for {where}")
+
+    # NSGs
+
+    def nsgs(self, near: NodeClass) -> tuple[FirewallGroup, ...]:
+        """The class's NSGs with VirtualNetwork as computed for its subnet."""
+        site = self._sites[near.site]
+        if site.azure is None:
+            return ()
+        found: tuple[FirewallGroup, ...] = self._once(("nsgs", near), lambda: self._tagged(site, near))
+        return found
+
+    def _tagged(self, site: Site, near: NodeClass) -> tuple[FirewallGroup, ...]:
+        azure = site.azure
+        vnet = find_vnet(azure, site.network) if azure else None
+        if azure is None or vnet is None:
+            return near.groups
+        tag = virtual_network(azure, vnet, (user_table(site, vnet, near.subnet),))
+        return tuple(
+            replace(
+                group,
+                tag_prefixes={**group.tag_prefixes, **azure.tags, "VirtualNetwork": tag.prefixes},
+                tag_perhaps={"VirtualNetwork": tag.perhaps},
+            )
+            for group in near.groups
+        )
+
+    def _nsg(self, near: NodeClass, group: FirewallGroup, direction: str, flow: Flow) -> Judged:
+        key = ("nsg", near, group.kind, direction, flow)
+        every = FarEnd(EVERYTHING)
+        found: Judged = self._once(key, lambda: judge_group(group, direction, flow, every, near.addresses))
+        return found
+
+    def _nsg_hop(self, near: NodeClass, which: str, direction: str, flow: Flow, far: FarSide) -> Hop:
+        kind = "NSG of subnet" if which == "nsg-subnet" else "NSG of NIC"
+        group = next((item for item in self.nsgs(near) if item.kind == which), None)
+        if group is None:
+            if near.missing:
+                return Hop(near.site, kind, Passage.UNKNOWN, "", near.missing, missing=_right(near.missing))
+            return Hop(near.site, kind, Passage.OPEN, "none", "no group at this hop")
+        judged = self._nsg(near, group, direction, flow)
+        shut, doubt = overlap(judged.denied, far.addresses), overlap(judged.unsure, far.addresses)
+        count = sum(rule.priority < DEFAULTS_FROM for rule in nsg_rules(group, direction))
+        if not shut and not doubt:
+            first = far.addresses[0][0] if far.addresses else 0
+            one = judge_group(group, direction, flow, FarEnd(((first, first),)), near.addresses)
+            by = next((rule for rule in one.by if rule.allow), None)
+            return Hop(near.site, kind, Passage.OPEN, group.id, _rule_words(by) if by else "")
+        if not shut:
+            why = _untold(group, direction) or f"{count} rules, not decided for these addresses"
+            missing = _tag_right(self._sites[near.site], near)
+            return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=_some(doubt), missing=missing)
+        one = judge_group(group, direction, flow, FarEnd(shut), near.addresses)
+        by = next((rule for rule in one.by if not rule.allow), None)
+        return Hop(
+            near.site,
+            kind,
+            Passage.CLOSED,
+            group.id,
+            _rule_words(by) if by else f"{count} rules, none matches",
+            nearest=_rule_words(one.nearest.rule) if one.nearest else "",
+            fails=one.nearest.fails if one.nearest else (),
+            excerpt=_rule_excerpt(by) if by else "",
+            far=_some(shut),
+        )
+
+
+def user_table(site: Site, vnet: Vnet, subnet: str) -> AzureRouteTable | Unread | None:
+    """The route table of a subnet: None = it has none; unread when it has one that is not there."""
+    place = subnet_of(vnet, subnet)
+    azure = site.azure
+    if azure is None or place is None:
+        return Unread("Microsoft.Network/virtualNetworks/read", "virtual_networks.get", f"subnet {subnet} not found")
+    if not place.route_table:
+        return None
+    if isinstance(azure.route_tables, Unread):
+        return azure.route_tables
+    found = next((table for table in azure.route_tables if same(table.id, place.route_table)), None)
+    return found or Unread("Microsoft.Network/routeTables/read", "route_tables.get", f"{place.route_table} not found")
+
+
+def subnet_of(vnet: Vnet, subnet: str) -> VnetSubnet | None:
+    """The subnet of that id in a VNet."""
+    return next((item for item in vnet.subnets if same(item.id, subnet)), None)
+
+
+def _other(direction: str) -> str:
+    return OUT if direction == IN else IN
+
+
+def _some(addresses: Ranges) -> tuple[str, ...]:
+    return cidrs(addresses[:_SOME])[:_SOME]
+
+
+def _right(words: str) -> str:
+    return words.removeprefix("needs ").partition(" ")[0] if words.startswith("needs ") else ""
+
+
+def _rule_words(rule: FirewallRule) -> str:
+    return f"{rule.priority} {rule.name or rule.id}" if rule.priority else f"{rule.id} {_asks(rule)}"
+
+
+def _asks(rule: FirewallRule) -> str:
+    word = protocol_of(rule)
+    low, high = rule.from_port, rule.to_port
+    if word == "*" or (low, high) in ((0, 65535), (-1, -1)):
+        return "all" if word == "*" else word
+    if word in ("icmp", "icmpv6"):
+        return f"{word} {low}/{high}"
+    return f"{word} {low}" if low == high else f"{word} {low}-{high}"
+
+
+def _rule_excerpt(rule: FirewallRule) -> str:
+    verb = "allow" if rule.allow else "deny"
+    ends = " ".join((", ".join((*rule.sources, *rule.peers)) or "*", "→", ", ".join(rule.destinations) or "*"))
+    return f"{rule.priority or rule.id} {verb} {_asks(rule)} {ends}"[:300]
+
+
+def _unexpanded(groups: tuple[FirewallGroup, ...], direction: str) -> str:
+    for group in groups:
+        for rule in group.rules:
+            if rule.direction == direction and rule.peers:
+                if rule.peers[0].startswith("pl-"):
+                    return f"needs ec2:GetManagedPrefixListEntries for {rule.peers[0]}, named by {rule.id}"
+                return f"{rule.id} names {rule.peers[0]}: whether it holds across this link is not known"
+    return "rules match a part of the packets"
+
+
+def _untold(group: FirewallGroup, direction: str) -> str:
+    for rule in nsg_rules(group, direction):
+        for peer in rule.peers:
+            if group.tag_perhaps.get(peer) or peer not in group.tag_prefixes or group.tag_prefixes[peer] is None:
+                return f"{_rule_words(rule)}: which addresses {peer} holds is not known"
+    return ""
+
+
+def _tag_right(site: Site, near: NodeClass) -> str:
+    azure = site.azure
+    vnet = find_vnet(azure, site.network) if azure else None
+    if azure is None or vnet is None:
+        return "Microsoft.Network/virtualNetworks/read" if azure else ""
+    return virtual_network(azure, vnet, (user_table(site, vnet, near.subnet),)).missing
+
+
+def _ports(pieces: tuple[tuple[int, int], ...]) -> str:
+    return ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in pieces)
+
+
+def _reply_words(judged: Replies, flow: Flow) -> str:
+    by = entry_words(judged.by[0] if judged.by else None)
+    if flow.protocol not in ("tcp", "udp"):
+        return f"{by}: the echo reply (type 0)"
+    whole = judged.missing == (LINUX_PORTS,)
+    span = f"{EPHEMERAL[0]}-{EPHEMERAL[1]}"
+    part = f"replies to ports {_ports(judged.missing)}" + ("" if whole else f", a part of {LINUX_PORTS[0]}-{span[-5:]}")
+    return f"{by}: {part}"
