@@ -3,6 +3,7 @@
 IPv4 lies at the start of the line and IPv6 behind it, so that one set holds both families and they never meet.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
@@ -11,6 +12,7 @@ from typing import Final
 Ranges = tuple[tuple[int, int], ...]
 
 _V6: Final = 1 << 33
+_END: Final = 1 << 129
 NOTHING: Final[Ranges] = ()
 EVERYTHING: Final[Ranges] = ((0, (1 << 32) - 1), (_V6, _V6 + (1 << 128) - 1))
 
@@ -53,8 +55,12 @@ def union(*sets: Ranges) -> Ranges:
 
 def overlap(one: Ranges, other: Ranges) -> Ranges:
     """Addresses in both sets."""
+    if not one or not other or one[-1][1] < other[0][0] or other[-1][1] < one[0][0]:
+        return NOTHING
     found: list[tuple[int, int]] = []
-    i = j = 0
+    # A few addresses against a long list is the common case: what lies before them is skipped at once.
+    i = max(0, bisect_right(one, (other[0][0], _END)) - 1)
+    j = max(0, bisect_right(other, (one[0][0], _END)) - 1)
     while i < len(one) and j < len(other):
         low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
         if low <= high:
@@ -64,6 +70,22 @@ def overlap(one: Ranges, other: Ranges) -> Ranges:
         else:
             j += 1
     return tuple(found)
+
+
+def meets(one: Ranges, other: Ranges) -> bool:
+    """Whether any address is in both sets."""
+    if not one or not other:
+        return False
+    first, last = other[0][0], other[-1][1]
+    i = max(0, bisect_right(one, (first, _END)) - 1)
+    while i < len(one) and one[i][0] <= last:
+        low, high = one[i]
+        if high >= first:
+            j = bisect_right(other, (high, _END)) - 1
+            if j >= 0 and other[j][1] >= low:
+                return True
+        i += 1
+    return False
 
 
 def minus(one: Ranges, other: Ranges) -> Ranges:

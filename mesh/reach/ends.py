@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, overlap, union
+from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, meets, overlap, union
 from mesh.model.network import FirewallGroup, FirewallRule
 from mesh.model.site import Site
 from mesh.model.unread import Unread
@@ -111,7 +111,7 @@ class Ends:
         if isinstance(nacl, Unread) or nacl is None:
             return self._no_nacl(near, kind, nacl)
         every = self._replies(nacl, direction, flow)
-        if not overlap(every.denied, far) and not every.beyond:
+        if not meets(every.denied, far) and not every.beyond:
             return Hop(near.site, kind, Passage.OPEN, nacl.id, "replies pass")
         judged = replies(nacl, direction, flow, far)
         if not judged.missing:
@@ -130,11 +130,15 @@ class Ends:
     # Security groups
 
     def _security(self, near: NodeClass, direction: str, flow: Flow, far: FarSide) -> Judged:
+        """What the groups say of all addresses; of the far end's groups only those that a rule names matter."""
+        named: frozenset[str] = self._once(("named", near), lambda: _named(near))
+        members = None if far.members is None and named else (far.members or frozenset()) & named
+
         def work_out() -> Judged:
-            end = FarEnd(EVERYTHING, far.members, far.same_network)
+            end = FarEnd(EVERYTHING, members, far.same_network)
             return judge_security_groups(near.groups, direction, flow, end, near.addresses, bool(near.missing))
 
-        key = ("sg", near, direction, flow, far.members, far.same_network)
+        key = ("sg", near, direction, flow, members, far.same_network and bool(named))
         found: Judged = self._once(key, work_out)
         return found
 
@@ -310,6 +314,12 @@ def user_table(site: Site, vnet: Vnet, subnet: str) -> AzureRouteTable | Unread 
 def subnet_of(vnet: Vnet, subnet: str) -> VnetSubnet | None:
     """The subnet of that id in a VNet."""
     return next((item for item in vnet.subnets if same(item.id, subnet)), None)
+
+
+def _named(near: NodeClass) -> frozenset[str]:
+    """The security groups that rules of the class name as peers."""
+    rules = (rule for group in near.groups for rule in group.rules)
+    return frozenset(peer for rule in rules for peer in rule.peers if peer.startswith("sg-"))
 
 
 def _other(direction: str) -> str:

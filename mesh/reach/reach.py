@@ -4,12 +4,13 @@ Cost follows distinct rule sets: nodes are classes, what a class lets through is
 only a class that does not let all of the other site through is judged by itself.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mesh.addresses import EVERYTHING, NOTHING, AddressError, Ranges, overlap, union
+from mesh.addresses import EVERYTHING, NOTHING, AddressError, Ranges, meets, overlap, union
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork
@@ -25,6 +26,10 @@ from mesh.reach.vpc_routes import table_of
 
 _V4: Final[Ranges] = EVERYTHING[:1]
 _V6: Final[Ranges] = EVERYTHING[1:]
+
+
+_Pair = tuple[NodeClass, NodeClass]
+_RULES: Final = ("SG ", "NACL ", "NSG ")
 
 
 class _Group(Struct, frozen=True, eq=False):
@@ -45,6 +50,9 @@ class Reach:
         self._whole: dict[str, Place] = {}
         self._own: dict[tuple[NodeClass, Ranges], Place] = {}
         self._legs: dict[tuple[Place, Place], Leg] = {}
+        self._attached: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._beside: dict[tuple[str, Flow], bool] = {}
+        self._naming: dict[str, tuple[frozenset[str], frozenset[str] | None]] = {}
         self._kept_out: dict[tuple[str, str, Flow], Ranges] = {}
 
     def classes(self, site: str) -> tuple[NodeClass, ...]:
@@ -58,13 +66,17 @@ class Reach:
         sources, targets = self.classes(source), self.classes(target)
         if not sources or not targets:
             return None
-        pairs = self._telling(source, target, flow)
-        ways = [self.way(*pair, flow) for pair in pairs]
-        order = {Passage.CLOSED: 0, Passage.UNKNOWN: 1, Passage.OPEN: 2}
-        worst = min(ways, key=lambda way: order[way.passage])
-        closed = dict.fromkeys(name for way in ways if way.passage is Passage.CLOSED for name in _blamed(way))
-        unknown = dict.fromkeys(name for way in ways if way.passage is Passage.UNKNOWN for name in _blamed(way))
-        return Verdict(worst, (len(sources), len(targets)), tuple(closed), tuple(unknown))
+        if self._every_pair(source, target, flow):
+            return _verdict(self.ways(source, target, flow), (len(sources), len(targets)))
+        shut, unsure = self._doubtful(source, target, OUT, flow)
+        behind, perhaps = self._doubtful(target, source, IN, flow)
+        pairs = [*shut[:1], *unsure[:1], *((one, other) for other, one in (*behind[:1], *perhaps[:1]))]
+        pairs += self._not_open(source, target, flow)
+        ways = [self.way(*pair, flow) for pair in dict.fromkeys(pairs)] or [self.way(sources[0], targets[0], flow)]
+        made = _verdict(ways, (len(sources), len(targets)))
+        closed = tuple(one.name for one, _ in (*shut, *behind))
+        unknown = tuple(one.name for one, _ in (*unsure, *perhaps) if one.name not in closed)
+        return replace(made, closed=closed, unknown=unknown)
 
     def ways(self, source: str, target: str, flow: Flow) -> tuple[Way, ...]:
         """Every pair of classes by itself."""
@@ -161,12 +173,13 @@ class Reach:
 
     def _crossed(self, place: NodeClass, leg: Leg) -> tuple[str, ...]:
         """Subnets of the site's transit gateway attachment that the leg crosses."""
-        site = self.sites[place.site]
         tgw = next((hop.object for hop in leg.hops if hop.kind == "gateway" and hop.object.startswith("tgw-")), "")
-        if site.aws is None or not tgw:
+        if not tgw:
             return ()
-        found = attachment_subnets(Place(site, place.subnet, place.addresses), tgw)
-        return tuple(subnet for subnet in found if subnet != place.subnet)
+        key = (place.site, tgw)
+        if key not in self._attached:
+            self._attached[key] = attachment_subnets(self.sites[place.site], tgw)
+        return tuple(subnet for subnet in self._attached[key] if subnet != place.subnet)
 
     # Between
 
@@ -210,79 +223,95 @@ class Reach:
 
     # Which pairs tell all
 
-    def _telling(self, source: str, target: str, flow: Flow) -> list[tuple[NodeClass, NodeClass]]:
-        """Pairs of classes that between them show every hop which is not open; one pair when all are.
+    def _every_pair(self, source: str, target: str, flow: Flow) -> bool:
+        """Whether what one end says depends on the class at the other: then no class stands for others."""
+        near, far = self._whole_of(source).addresses, self._whole_of(target).addresses
+        one, other = self.sites[source], self.sites[target]
+        if _mixed(near) or _mixed(far) or (one.network and one.network == other.network):
+            return True
+        return self._by_reference(source, target) or self._attachments_shut(source, target, flow)
 
-        A closed or unknown end hop shows with any partner, so a class that lets all of the other site through stands
-        for all such.
+    def _doubtful(self, site: str, other: str, direction: str, flow: Flow) -> tuple[list[_Pair], list[_Pair]]:
+        """Classes whose own rules keep out some of the other site, and those of which that is not known, each with a
+        class there. A class that lets all of the other site through is like any other such.
         """
-        sources, targets = self.classes(source), self.classes(target)
-        near, far = self._whole_of(source), self._whole_of(target)
-        if self._by_reference(source, target) or _mixed(near.addresses) or _mixed(far.addresses):
-            return [(one, other) for one in sources for other in targets]
-        pairs = [(one, other) for one, other in self._doubtful(source, OUT, flow, far, targets)]
-        pairs += [(one, other) for other, one in self._doubtful(target, IN, flow, near, sources)]
-        pairs += self._unlike(source, target, flow)
-        return list(dict.fromkeys(pairs)) or [(sources[0], targets[0])]
-
-    def _doubtful(
-        self, site: str, direction: str, flow: Flow, whole: Place, partners: tuple[NodeClass, ...]
-    ) -> list[tuple[NodeClass, NodeClass]]:
-        """Classes that do not let all of the other site through, each with a partner it is closed to and one it is
-        unsure of.
-        """
-        key = (site, direction, flow)
+        key, whole = (site, direction, flow), self._whole_of(other).addresses
         if key not in self._kept_out:
             parts = (part for one in self.classes(site) for part in self._out_of(one, direction, flow))
             self._kept_out[key] = union(*parts)
-        if not overlap(self._kept_out[key], whole.addresses):
-            return []
-        return [
-            (one, partner)
-            for one in self.classes(site)
-            for part in self._out_of(one, direction, flow)
-            if part and overlap(part, whole.addresses)
-            for partner in [next(item for item in partners if overlap(part, item.addresses))]
-        ]
+        found: tuple[list[_Pair], list[_Pair]] = ([], [])
+        if not meets(self._kept_out[key], whole):
+            return found
+        partners = self.classes(other)
+        for one in self.classes(site):
+            for part, pairs in zip(self._out_of(one, direction, flow), found, strict=True):
+                if meets(part, whole):
+                    pairs.append((one, next(item for item in partners if meets(part, item.addresses))))
+        return found
 
     def _out_of(self, one: NodeClass, direction: str, flow: Flow) -> tuple[Ranges, Ranges]:
         try:
+            if self.sites[one.site].premises is not None:
+                return NOTHING, NOTHING
             return self._ends.kept_out(one, direction, flow)
         except AddressError:
             return NOTHING, EVERYTHING
 
-    def _unlike(self, source: str, target: str, flow: Flow) -> list[tuple[NodeClass, NodeClass]]:
-        """Pairs between which the way itself is not open: looked at one by one where a whole site is not open."""
-        found: list[tuple[NodeClass, NodeClass]] = []
-        here, there = self._groups_of(source), self._groups_of(target)
-        if all(self._all_open(group.place, self._whole_of(target)) for group in here) and (
-            not answered(flow) or all(self._all_open(group.place, self._whole_of(source)) for group in there)
-        ):
-            return (
-                found
-                if not self._tgw_subnets(source, target)
-                else [(one.classes[0], other.classes[0]) for one in here for other in there]
-            )
-        for one in (item for group in here for item in _one_per_subnet(group)):
-            for other in (item for group in there for item in group.classes):
-                found.append((one, other))
+    def _not_open(self, source: str, target: str, flow: Flow) -> list[_Pair]:
+        """Pairs that show what is not open between the sites: one for each group of classes with routes of its own."""
+        found: list[_Pair] = []
+        for here, there, back in ((source, target, False), (target, source, True)):
+            if back and not answered(flow):
+                continue
+            for group in self._groups_of(here):
+                passage = self._leg(group.place, self._whole_of(there)).passage
+                if passage is not Passage.OPEN:
+                    one, other = self._showing(group, there, passage)
+                    found.append((other, one) if back else (one, other))
         return found
 
-    def _all_open(self, near: Place, far: Place) -> bool:
-        return self._leg(near, far).passage is Passage.OPEN
+    def _showing(self, group: _Group, there: str, passage: Passage) -> _Pair:
+        """The first pair for which the way is as it is for the whole."""
+        pairs = [(one, other) for one in _one_per_subnet(group) for other in self.classes(there)]
+        for one, other in pairs:
+            if self._leg(self._place(one, one.addresses), self._place(other, other.addresses)).passage is passage:
+                return one, other
+        return pairs[0]
 
-    def _tgw_subnets(self, source: str, target: str) -> bool:
-        """Whether transit gateways' own subnets have to be looked at, with their NACLs."""
-        sites = (self.sites[source], self.sites[target])
-        return any(site.aws is not None and site.aws.tgw_attachments != () for site in sites)
+    def _attachments_shut(self, source: str, target: str, flow: Flow) -> bool:
+        """Whether NACLs of transit gateways' own subnets may keep something out."""
+        for site in (source, target):
+            key = (site, flow)
+            if key not in self._beside:
+                subnets = _attached(self.sites[site])
+                self._beside[key] = any(
+                    self._beside_shut(site, subnet, direction, flow) for subnet in subnets for direction in (IN, OUT)
+                )
+        return self._beside[source, flow] or self._beside[target, flow]
+
+    def _beside_shut(self, site: str, subnet: str, direction: str, flow: Flow) -> bool:
+        one, own = self.classes(site)[0], self._whole_of(site).addresses
+        hops = _understood(site, "NACL", lambda: [self._ends.nacl_hop(one, direction, flow, own, subnet)])
+        answer = self._answer(one, direction, flow, own, subnet)
+        return any(hop is not None and hop.passage is not Passage.OPEN for hop in (*hops, answer))
 
     def _by_reference(self, source: str, target: str) -> bool:
-        """Whether rules that name groups may matter: then the partner does."""
+        """Whether a rule of one site names a group that nodes of the other are in, or may be in."""
         if self.sites[source].aws is None or self.sites[target].aws is None:
             return False
-        classes = (*self.classes(source), *self.classes(target))
-        groups = {group.id: group for one in classes for group in one.groups}
-        return any(peer.startswith("sg-") for group in groups.values() for rule in group.rules for peer in rule.peers)
+        (named, own), (others, members) = self._named(source), self._named(target)
+        return any(one and (there is None or one & there) for one, there in ((named, members), (others, own)))
+
+    def _named(self, site: str) -> tuple[frozenset[str], frozenset[str] | None]:
+        """Groups that the site's rules name, and those its nodes are in (None = not known of some)."""
+        if site not in self._naming:
+            classes = self.classes(site)
+            groups = {group.id: group for one in classes for group in one.groups}
+            peers = (peer for group in groups.values() for rule in group.rules for peer in rule.peers)
+            lost = any(one.members is None for one in classes)
+            named = frozenset(peer for peer in peers if peer.startswith("sg-"))
+            self._naming[site] = (named, None if lost else frozenset(groups))
+        return self._naming[site]
 
 
 def _understood(site: str, kind: str, make: Callable[[], list[Hop]]) -> list[Hop]:
@@ -292,16 +321,30 @@ def _understood(site: str, kind: str, make: Callable[[], list[Hop]]) -> list[Hop
         return [Hop(site, kind, Passage.UNKNOWN, "", f"an answer was not understood: {error}")]
 
 
+def _verdict(ways: Sequence[Way], classes: tuple[int, int]) -> Verdict:
+    order = {Passage.CLOSED: 0, Passage.UNKNOWN: 1, Passage.OPEN: 2}
+    worst = min(ways, key=lambda way: order[way.passage])
+    closed = dict.fromkeys(name for way in ways for name in _blamed(way, Passage.CLOSED))
+    unknown = dict.fromkeys(name for way in ways for name in _blamed(way, Passage.UNKNOWN) if name not in closed)
+    return Verdict(worst, classes, tuple(closed), tuple(unknown))
+
+
 def _one_per_subnet(group: _Group) -> Iterable[NodeClass]:
     return {one.subnet: one for one in reversed(group.classes)}.values()
 
 
-def _blamed(way: Way) -> tuple[str, ...]:
-    """The end whose hop decides."""
-    decides = way.decides
-    if decides is None:
-        return ()
-    return (way.source,) if decides.site == way.from_site else (way.target,)
+def _blamed(way: Way, passage: Passage) -> Iterable[str]:
+    """The ends whose own rules make it so."""
+    for hop in (*way.hops, *way.reply):
+        if hop.passage is passage and hop.kind.startswith(_RULES):
+            yield way.source if hop.site == way.from_site else way.target
+
+
+def _attached(site: Site) -> set[str]:
+    aws = site.aws
+    if aws is None or isinstance(aws.tgw_attachments, Unread):
+        return set()
+    return {item for one in aws.tgw_attachments if one.resource == site.network for item in one.subnets}
 
 
 def _routing(site: Site, subnet: str) -> tuple[str, ...]:
@@ -324,12 +367,12 @@ def _vpc_routing(aws: AwsNetwork, vpc: str, subnet: str) -> tuple[str, ...]:
 
 
 def _mixed(addresses: Ranges) -> bool:
-    return bool(overlap(addresses, _V4)) and bool(overlap(addresses, _V6))
+    return bool(addresses) and addresses[0][0] <= _V4[0][1] and addresses[-1][0] >= _V6[0][0]
 
 
 def _same_family(one: Ranges, other: Ranges) -> tuple[Ranges, Ranges]:
     """Both ends' addresses in the families that both have."""
-    both = tuple(part for family in (_V4, _V6) if overlap(one, family) and overlap(other, family) for part in family)
-    if both == EVERYTHING:
+    if one and other and not _mixed(one) and not _mixed(other) and (one[0][0] > _V4[0][1]) == (other[0][0] > _V4[0][1]):
         return one, other
+    both = tuple(part for family in (_V4, _V6) if overlap(one, family) and overlap(other, family) for part in family)
     return overlap(one, both), overlap(other, both)

@@ -26,6 +26,10 @@ class Steps(Generic[T]):
 
     def over(self, addresses: Ranges) -> list[tuple[T | None, Ranges]]:
         """The addresses by the value they meet, None where there is none, in the order of the first of each."""
+        if addresses:
+            place = bisect_right(self._lows, addresses[0][0]) - 1
+            if place >= 0 and self.parts[place][1] >= addresses[-1][1]:
+                return [(self.parts[place][2], addresses)]
         found: dict[int, tuple[T | None, list[tuple[int, int]]]] = {}
         for low, high in addresses:
             for start, end, value in self._across(low, high):

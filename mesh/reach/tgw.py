@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from mesh.addresses import Ranges, cidrs, sample
+from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, TgwAttachment, TgwRoute, TgwRouteTable
 from mesh.reach.hops import Hop, Passage
@@ -194,10 +195,10 @@ def _by_vpn(source: Place, target: Place, following: Sequence[TgwAttachment], tg
     return Leg((hop,), Exit("vpn", vpns=left))
 
 
-def attachment_subnets(place: Place, tgw: str) -> tuple[str, ...]:
+def attachment_subnets(site: Site, tgw: str) -> tuple[str, ...]:
     """Subnets of the VPC's attachment whose NACLs a packet crosses besides the node's own."""
-    aws = place.site.aws
+    aws = site.aws
     if aws is None or isinstance(aws.tgw_attachments, Unread):
         return ()
     own: Iterable[TgwAttachment] = (item for item in aws.tgw_attachments if item.tgw == tgw and item.kind == "vpc")
-    return tuple(subnet for item in own if _is(item, place) for subnet in item.subnets)
+    return tuple(subnet for item in own if item.resource == site.network for subnet in item.subnets)

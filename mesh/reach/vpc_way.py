@@ -54,8 +54,7 @@ def _route_hop(source: Place, target: Place, table: VpcRouteTable, route: VpcRou
     passage, words = _route_says(source, target, table, route, far)
     far_texts = cidrs(far)[:4] if passage is not Passage.OPEN else ()
     hidden = next((item for item in unread_routes(table) if route is None or item.target != route.target), None)
-    exact = route is not None and not route.propagated and _host_route(route, far)
-    if hidden is not None and not exact:
+    if hidden is not None and not (route is not None and not route.propagated and _host_route(route, far)):
         words = f"a route to {hidden.prefix_list} → {hidden.target}: its entries are not known"
         right = "ec2:GetManagedPrefixListEntries"
         return Hop(source.name, "route", Passage.UNKNOWN, table.id, words, far=far_texts, missing=right)
