@@ -73,7 +73,7 @@ class FirewallGroup(Struct, frozen=True, order=True):
 
     ``kind`` is ``sg``, ``nsg-subnet`` or ``nsg-nic``; ``managed_by`` names what owns it (``AKS``, ``EKS``, an
     infrastructure-as-code tag); ``tag_prefixes`` resolves service tags (``VirtualNetwork``) as computed for these
-    nodes, None for a tag that could not be computed. ``tag_perhaps`` are prefixes that may be in a tag besides.
+    nodes, None for a tag that could not be computed.
     """
 
     id: str
@@ -84,7 +84,6 @@ class FirewallGroup(Struct, frozen=True, order=True):
     managed_by: str = ""
     tag_prefixes: dict[str, tuple[str, ...] | None] = {}
     resource_id: str = ""
-    tag_perhaps: dict[str, tuple[str, ...]] = {}
 
 
 class Firewall(Struct, frozen=True):

@@ -1,22 +1,19 @@
 """The hops at the two ends of a way: security groups and NACLs, or NSGs, of a class of nodes (§4.2, §4.3, §3.4)."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mesh.addresses import EVERYTHING, NOTHING, Ranges, cidrs, meets, overlap, union
-from mesh.model.network import FirewallGroup, FirewallRule
+from mesh.addresses import EVERYTHING, NOTHING, Ranges, meets, minus, overlap, union
+from mesh.model.network import FirewallGroup
 from mesh.model.site import Site
 from mesh.model.unread import Unread
-from mesh.model.vnet import AzureRouteTable, Vnet, VnetSubnet, same
 from mesh.model.vpc import Nacl
 from mesh.reach.classes import NodeClass
 from mesh.reach.hops import Hop, Passage, answered
 from mesh.reach.nacl import (
-    EPHEMERAL,
-    LINUX_PORTS,
     Replies,
     denied,
     entries_for,
@@ -36,11 +33,9 @@ from mesh.reach.rules import (
     judge_group,
     judge_security_groups,
     nsg_rules,
-    protocol_of,
 )
-from mesh.reach.vnet_routes import find_vnet, virtual_network
-
-_SOME: Final = 4
+from mesh.reach.vnet_routes import Tag, find_vnet, user_table, virtual_network
+from mesh.reach.words import ports_of, reply_words, right_of, rule_excerpt, rule_words, some
 
 
 class FarSide(Struct, frozen=True):
@@ -81,7 +76,7 @@ class Ends:
                     shut.append(denied(self._entries(nacl, direction, flow), EVERYTHING)[0])
                     shut.append(self._replies(nacl, _other(direction), flow).denied if answered(flow) else NOTHING)
             for group in self.nsgs(near):
-                judged = self._nsg(near, group, direction, flow)
+                judged = self._nsg(near, group.kind, direction, flow)
                 shut.append(judged.denied)
                 doubt.append(judged.unsure)
             return union(*shut), union(*doubt)
@@ -115,16 +110,16 @@ class Ends:
             return Hop(near.site, kind, Passage.OPEN, nacl.id, "replies pass")
         judged = replies(nacl, direction, flow, far)
         if not judged.missing:
-            note = f"; ports {_ports(judged.beyond)} are shut, Linux does not use them" if judged.beyond else ""
+            note = f"; ports {ports_of(judged.beyond)} are shut, Linux does not use them" if judged.beyond else ""
             return Hop(near.site, kind, Passage.OPEN, nacl.id, f"replies pass{note}")
         return Hop(
             near.site,
             kind,
             Passage.CLOSED,
             nacl.id,
-            _reply_words(judged, flow),
+            reply_words(judged, flow),
             excerpt="; ".join(entry_excerpt(item) for item in judged.by) or "* deny",
-            far=_some(judged.denied),
+            far=some(judged.denied),
         )
 
     # Security groups
@@ -147,7 +142,7 @@ class Ends:
         if not near.groups:
             passage = Passage.UNKNOWN if near.missing or not near.unguarded else Passage.OPEN
             words = near.missing or ("no group at this hop" if near.unguarded else f"no group was read for {near.name}")
-            return Hop(near.site, kind, passage, "", words, missing=_right(words))
+            return Hop(near.site, kind, passage, "", words, missing=right_of(words))
         judged = self._security(near, direction, flow, far)
         group = preferred(near.groups)
         shut, doubt = overlap(judged.denied, far.addresses), overlap(judged.unsure, far.addresses)
@@ -164,13 +159,13 @@ class Ends:
                 Passage.CLOSED,
                 group.id,
                 f"{count} {'rule' if count == 1 else 'rules'}, none matches",
-                nearest=_rule_words(one.nearest.rule) if one.nearest else "",
+                nearest=rule_words(one.nearest.rule) if one.nearest else "",
                 fails=one.nearest.fails if one.nearest else (),
-                excerpt=_rule_excerpt(one.nearest.rule) if one.nearest else "",
-                far=_some(shut),
+                excerpt=rule_excerpt(one.nearest.rule) if one.nearest else "",
+                far=some(shut),
             )
         why = near.missing or _unexpanded(near.groups, direction)
-        return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=_some(doubt), missing=_right(why))
+        return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=some(doubt), missing=right_of(why))
 
     def _deciding(self, near: NodeClass, direction: str, flow: Flow, far: FarSide) -> tuple[str, str]:
         """The rule that lets the first far address in, and its group."""
@@ -179,7 +174,7 @@ class Ends:
         for group in near.groups:
             one = judge_security_groups((group,), direction, flow, end, near.addresses)
             if one.allowed and one.by:
-                return _rule_words(one.by[0]), group.id
+                return rule_words(one.by[0]), group.id
         return "", ""
 
     # NACLs
@@ -223,7 +218,7 @@ class Ends:
             nearest=entry_excerpt(closest[0]) if closest else "",
             fails=closest[1] if closest else (),
             excerpt=entry_excerpt(by) if by else "* deny",
-            far=_some(shut),
+            far=some(shut),
         )
 
     def _no_nacl(self, near: NodeClass, kind: str, nacl: Unread | None) -> Hop:
@@ -236,31 +231,51 @@ class Ends:
 
     def nsgs(self, near: NodeClass) -> tuple[FirewallGroup, ...]:
         """The class's NSGs with VirtualNetwork as computed for its subnet."""
-        site = self._sites[near.site]
-        if site.azure is None:
-            return ()
-        found: tuple[FirewallGroup, ...] = self._once(("nsgs", near), lambda: self._tagged(site, near))
+        return tuple(low for low, _ in self._tagged(near))
+
+    def _tag(self, near: NodeClass) -> Tag:
+        def work_out() -> Tag:
+            site = self._sites[near.site]
+            vnet = find_vnet(site.azure, site.network) if site.azure else None
+            if site.azure is None or vnet is None:
+                return Tag((), ("0.0.0.0/0", "::/0"), "Microsoft.Network/virtualNetworks/read")
+            return virtual_network(site.azure, vnet, (user_table(site.azure, vnet, near.subnet),))
+
+        found: Tag = self._once(("tag", near), work_out)
         return found
 
-    def _tagged(self, site: Site, near: NodeClass) -> tuple[FirewallGroup, ...]:
-        azure = site.azure
-        vnet = find_vnet(azure, site.network) if azure else None
-        if azure is None or vnet is None:
-            return near.groups
-        tag = virtual_network(azure, vnet, (user_table(site, vnet, near.subnet),))
-        return tuple(
-            replace(
-                group,
-                tag_prefixes={**group.tag_prefixes, **azure.tags, "VirtualNetwork": tag.prefixes},
-                tag_perhaps={"VirtualNetwork": tag.perhaps},
-            )
-            for group in near.groups
-        )
+    def _tagged(self, near: NodeClass) -> tuple[tuple[FirewallGroup, FirewallGroup], ...]:
+        """Each NSG twice: with the addresses that are surely in VirtualNetwork, and with all that may be."""
 
-    def _nsg(self, near: NodeClass, group: FirewallGroup, direction: str, flow: Flow) -> Judged:
-        key = ("nsg", near, group.kind, direction, flow)
-        every = FarEnd(EVERYTHING)
-        found: Judged = self._once(key, lambda: judge_group(group, direction, flow, every, near.addresses))
+        def work_out() -> tuple[tuple[FirewallGroup, FirewallGroup], ...]:
+            azure, tag = self._sites[near.site].azure, self._tag(near)
+            if azure is None:
+                return ()
+            sure = {**azure.tags, "VirtualNetwork": tag.prefixes}
+            most = {**sure, "VirtualNetwork": (*tag.prefixes, *tag.perhaps)}
+            return tuple(
+                (replace(group, tag_prefixes={**group.tag_prefixes, **sure}), replace(group, tag_prefixes=most))
+                for group in near.groups
+            )
+
+        found: tuple[tuple[FirewallGroup, FirewallGroup], ...] = self._once(("nsgs", near), work_out)
+        return found
+
+    def _nsg(self, near: NodeClass, kind: str, direction: str, flow: Flow) -> Judged:
+        """What an NSG says of all addresses. Whatever is not VirtualNetwork is Internet, so where both readings of the
+        tag agree the verdict is sure.
+        """
+
+        def work_out() -> Judged:
+            least, most = next(pair for pair in self._tagged(near) if pair[0].kind == kind)
+            one = judge_group(least, direction, flow, FarEnd(EVERYTHING), near.addresses)
+            if not self._tag(near).perhaps:
+                return one
+            other = judge_group(most, direction, flow, FarEnd(EVERYTHING), near.addresses)
+            allowed, shut = overlap(one.allowed, other.allowed), overlap(one.denied, other.denied)
+            return Judged(allowed, shut, minus(EVERYTHING, union(allowed, shut)))
+
+        found: Judged = self._once(("nsg", near, kind, direction, flow), work_out)
         return found
 
     def _nsg_hop(self, near: NodeClass, which: str, direction: str, flow: Flow, far: FarSide) -> Hop:
@@ -268,20 +283,21 @@ class Ends:
         group = next((item for item in self.nsgs(near) if item.kind == which), None)
         if group is None:
             if near.missing:
-                return Hop(near.site, kind, Passage.UNKNOWN, "", near.missing, missing=_right(near.missing))
+                return Hop(near.site, kind, Passage.UNKNOWN, "", near.missing, missing=right_of(near.missing))
             return Hop(near.site, kind, Passage.OPEN, "none", "no group at this hop")
-        judged = self._nsg(near, group, direction, flow)
+        judged = self._nsg(near, which, direction, flow)
         shut, doubt = overlap(judged.denied, far.addresses), overlap(judged.unsure, far.addresses)
         count = sum(rule.priority < DEFAULTS_FROM for rule in nsg_rules(group, direction))
         if not shut and not doubt:
             first = far.addresses[0][0] if far.addresses else 0
             one = judge_group(group, direction, flow, FarEnd(((first, first),)), near.addresses)
             by = next((rule for rule in one.by if rule.allow), None)
-            return Hop(near.site, kind, Passage.OPEN, group.id, _rule_words(by) if by else "")
+            return Hop(near.site, kind, Passage.OPEN, group.id, rule_words(by) if by else "")
         if not shut:
-            why = _untold(group, direction) or f"{count} rules, not decided for these addresses"
-            missing = _tag_right(self._sites[near.site], near)
-            return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=_some(doubt), missing=missing)
+            tag = self._tag(near)
+            why = _untold(group, direction, bool(tag.perhaps)) or f"{count} rules, not decided for these addresses"
+            missing = tag.missing
+            return Hop(near.site, kind, Passage.UNKNOWN, group.id, why, far=some(doubt), missing=missing)
         one = judge_group(group, direction, flow, FarEnd(shut), near.addresses)
         by = next((rule for rule in one.by if not rule.allow), None)
         return Hop(
@@ -289,31 +305,12 @@ class Ends:
             kind,
             Passage.CLOSED,
             group.id,
-            _rule_words(by) if by else f"{count} rules, none matches",
-            nearest=_rule_words(one.nearest.rule) if one.nearest else "",
+            rule_words(by) if by else f"{count} rules, none matches",
+            nearest=rule_words(one.nearest.rule) if one.nearest else "",
             fails=one.nearest.fails if one.nearest else (),
-            excerpt=_rule_excerpt(by) if by else "",
-            far=_some(shut),
+            excerpt=rule_excerpt(by) if by else "",
+            far=some(shut),
         )
-
-
-def user_table(site: Site, vnet: Vnet, subnet: str) -> AzureRouteTable | Unread | None:
-    """The route table of a subnet: None = it has none; unread when it has one that is not there."""
-    place = subnet_of(vnet, subnet)
-    azure = site.azure
-    if azure is None or place is None:
-        return Unread("Microsoft.Network/virtualNetworks/read", "virtual_networks.get", f"subnet {subnet} not found")
-    if not place.route_table:
-        return None
-    if isinstance(azure.route_tables, Unread):
-        return azure.route_tables
-    found = next((table for table in azure.route_tables if same(table.id, place.route_table)), None)
-    return found or Unread("Microsoft.Network/routeTables/read", "route_tables.get", f"{place.route_table} not found")
-
-
-def subnet_of(vnet: Vnet, subnet: str) -> VnetSubnet | None:
-    """The subnet of that id in a VNet."""
-    return next((item for item in vnet.subnets if same(item.id, subnet)), None)
 
 
 def _named(near: NodeClass) -> frozenset[str]:
@@ -326,34 +323,6 @@ def _other(direction: str) -> str:
     return OUT if direction == IN else IN
 
 
-def _some(addresses: Ranges) -> tuple[str, ...]:
-    return cidrs(addresses[:_SOME])[:_SOME]
-
-
-def _right(words: str) -> str:
-    return words.removeprefix("needs ").partition(" ")[0] if words.startswith("needs ") else ""
-
-
-def _rule_words(rule: FirewallRule) -> str:
-    return f"{rule.priority} {rule.name or rule.id}" if rule.priority else f"{rule.id} {_asks(rule)}"
-
-
-def _asks(rule: FirewallRule) -> str:
-    word = protocol_of(rule)
-    low, high = rule.from_port, rule.to_port
-    if word == "*" or (low, high) in ((0, 65535), (-1, -1)):
-        return "all" if word == "*" else word
-    if word in ("icmp", "icmpv6"):
-        return f"{word} {low}/{high}"
-    return f"{word} {low}" if low == high else f"{word} {low}-{high}"
-
-
-def _rule_excerpt(rule: FirewallRule) -> str:
-    verb = "allow" if rule.allow else "deny"
-    ends = " ".join((", ".join((*rule.sources, *rule.peers)) or "*", "→", ", ".join(rule.destinations) or "*"))
-    return f"{rule.priority or rule.id} {verb} {_asks(rule)} {ends}"[:300]
-
-
 def _unexpanded(groups: tuple[FirewallGroup, ...], direction: str) -> str:
     for group in groups:
         for rule in group.rules:
@@ -364,31 +333,10 @@ def _unexpanded(groups: tuple[FirewallGroup, ...], direction: str) -> str:
     return "rules match a part of the packets"
 
 
-def _untold(group: FirewallGroup, direction: str) -> str:
+def _untold(group: FirewallGroup, direction: str, perhaps: bool) -> str:
     for rule in nsg_rules(group, direction):
         for peer in rule.peers:
-            if group.tag_perhaps.get(peer) or peer not in group.tag_prefixes or group.tag_prefixes[peer] is None:
-                return f"{_rule_words(rule)}: which addresses {peer} holds is not known"
+            unclear = perhaps and peer == "VirtualNetwork"
+            if unclear or (group.tag_prefixes.get(peer) is None and peer not in ("Internet", "AzureLoadBalancer", "*")):
+                return f"{rule_words(rule)}: which addresses {peer} holds is not known"
     return ""
-
-
-def _tag_right(site: Site, near: NodeClass) -> str:
-    azure = site.azure
-    vnet = find_vnet(azure, site.network) if azure else None
-    if azure is None or vnet is None:
-        return "Microsoft.Network/virtualNetworks/read" if azure else ""
-    return virtual_network(azure, vnet, (user_table(site, vnet, near.subnet),)).missing
-
-
-def _ports(pieces: tuple[tuple[int, int], ...]) -> str:
-    return ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in pieces)
-
-
-def _reply_words(judged: Replies, flow: Flow) -> str:
-    by = entry_words(judged.by[0] if judged.by else None)
-    if flow.protocol not in ("tcp", "udp"):
-        return f"{by}: the echo reply (type 0)"
-    whole = judged.missing == (LINUX_PORTS,)
-    span = f"{EPHEMERAL[0]}-{EPHEMERAL[1]}"
-    part = f"replies to ports {_ports(judged.missing)}" + ("" if whole else f", a part of {LINUX_PORTS[0]}-{span[-5:]}")
-    return f"{by}: {part}"

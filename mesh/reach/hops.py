@@ -114,3 +114,12 @@ class Verdict(Struct, frozen=True):
 def numbered(hops: Sequence[Hop], start: int = 1) -> tuple[Hop, ...]:
     """The hops with their numbers."""
     return tuple(replace(hop, index=number) for number, hop in enumerate(hops, start))
+
+
+def asymmetric(way: Way) -> bool:
+    """Whether replies come back over other gateways, connections or peerings than the request went by."""
+    return bool(way.reply) and _carriers(way.hops) != _carriers(way.reply)
+
+
+def _carriers(hops: Iterable[Hop]) -> set[tuple[str, str]]:
+    return {(hop.kind, hop.object) for hop in hops if hop.kind in ("gateway", "VPN") or hop.object.startswith("pcx-")}

@@ -15,13 +15,13 @@ from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork
 from mesh.reach.classes import NodeClass, classes_of
-from mesh.reach.ends import Ends, FarSide, subnet_of
+from mesh.reach.ends import Ends, FarSide
 from mesh.reach.hops import Hop, Passage, Verdict, Way, answered, numbered
 from mesh.reach.places import INSIDE, Leg, Place
 from mesh.reach.rules import IN, OUT, Flow
 from mesh.reach.tgw import attachment_subnets
 from mesh.reach.transit import transit
-from mesh.reach.vnet_routes import find_vnet
+from mesh.reach.vnet_routes import find_vnet, subnet_of
 from mesh.reach.vpc_routes import table_of
 
 _V4: Final[Ranges] = EVERYTHING[:1]

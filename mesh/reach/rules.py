@@ -273,8 +273,7 @@ def _peer_addresses(peer: str, group: FirewallGroup, far: FarEnd) -> tuple[Range
     if peer in group.tag_prefixes:
         prefixes = group.tag_prefixes[peer]
         if prefixes is not None:
-            inside = overlap(far.addresses, ranges(prefixes))
-            return inside, minus(overlap(far.addresses, ranges(group.tag_perhaps.get(peer, ()))), inside)
+            return overlap(far.addresses, ranges(prefixes)), NOTHING
         return NOTHING, far.addresses
     if peer.startswith("sg-"):
         if far.groups is not None and peer not in far.groups:
@@ -284,9 +283,7 @@ def _peer_addresses(peer: str, group: FirewallGroup, far: FarEnd) -> tuple[Range
         return far.addresses, NOTHING
     if peer == "Internet" and group.tag_prefixes.get("VirtualNetwork") is not None:
         # Azure: what is not in the VirtualNetwork tag counts as Internet (cloud-network §3.4).
-        outside = minus(far.addresses, ranges(group.tag_prefixes["VirtualNetwork"] or ()))
-        perhaps = overlap(outside, ranges(group.tag_perhaps.get("VirtualNetwork", ())))
-        return minus(outside, perhaps), perhaps
+        return minus(far.addresses, ranges(group.tag_prefixes["VirtualNetwork"] or ())), NOTHING
     if peer == "AzureLoadBalancer":
         return overlap(far.addresses, ranges(("168.63.129.16/32",))), NOTHING
     return NOTHING, far.addresses

@@ -7,10 +7,9 @@ from mesh.addresses import Ranges, cidrs, covers, minus, ranges, sample
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, GatewayConnection, LocalNetworkGateway, Vnet, VnetGateway, leaf, same
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn
-from mesh.reach.ends import user_table
 from mesh.reach.hops import Hop, Passage, worst
 from mesh.reach.places import INSIDE, Exit, Leg, Place, lacking
-from mesh.reach.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, vnet_steps
+from mesh.reach.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, user_table, vnet_steps
 from mesh.reach.vpn import alive, peer_addresses, vpn_hop
 
 _VNET: Final = "Microsoft.Network/virtualNetworks/read"
@@ -137,7 +136,7 @@ def _propagates(place: Place, gateway: VnetGateway) -> Said:
     azure = place.site.azure or AzureNetwork()
     hub = find_vnet(azure, gateway.vnet)
     subnet = next((item for item in hub.subnets if item.name == "GatewaySubnet"), None) if hub else None
-    table = user_table(place.site, hub, subnet.id) if hub and subnet else None
+    table = user_table(azure, hub, subnet.id) if hub and subnet else None
     if table is not None and not isinstance(table, Unread) and table.disable_bgp:
         return Passage.CLOSED, f"{leaf(table.id)} on GatewaySubnet has disableBgpRoutePropagation", ""
     return Passage.OPEN, "", ""
@@ -285,7 +284,7 @@ def _steering(target: Place, gateway: VnetGateway) -> tuple[Hop, ...]:
         unread = Unread(_VNET, "virtual_networks.get", f"{leaf(gateway.vnet)} was not read")
         return (lacking(target.name, "edge route", unread, leaf(gateway.vnet)),)
     subnet = next((item for item in hub.subnets if item.name == "GatewaySubnet"), None)
-    table = user_table(target.site, hub, subnet.id) if subnet else None
+    table = user_table(azure, hub, subnet.id) if subnet else None
     if table is None:
         return (Hop(target.name, "edge route", Passage.OPEN, "GatewaySubnet", "no table attached"),)
     if isinstance(table, Unread):

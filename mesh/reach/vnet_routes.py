@@ -16,6 +16,7 @@ from mesh.model.vnet import (
     Vnet,
     VnetGateway,
     VnetPeering,
+    VnetSubnet,
     same,
 )
 from mesh.reach.steps import Steps, layered
@@ -195,3 +196,21 @@ def virtual_network(azure: AzureNetwork, vnet: Vnet, tables: Iterable[AzureRoute
     sure = tuple(sorted({prefix for prefix in found if prefix not in _DEFAULT}))
     perhaps = perhaps or any(prefix in _DEFAULT for prefix in found)
     return Tag(sure, _rest(sure) if perhaps else (), missing)
+
+
+def user_table(azure: AzureNetwork, vnet: Vnet, subnet: str) -> AzureRouteTable | Unread | None:
+    """The route table of a subnet: None = it has none; unread when it has one that is not there."""
+    place = subnet_of(vnet, subnet)
+    if place is None:
+        return Unread("Microsoft.Network/virtualNetworks/read", "virtual_networks.get", f"subnet {subnet} not found")
+    if not place.route_table:
+        return None
+    if isinstance(azure.route_tables, Unread):
+        return azure.route_tables
+    found = next((table for table in azure.route_tables if same(table.id, place.route_table)), None)
+    return found or Unread("Microsoft.Network/routeTables/read", "route_tables.get", f"{place.route_table} not found")
+
+
+def subnet_of(vnet: Vnet, subnet: str) -> VnetSubnet | None:
+    """The subnet of that id in a VNet."""
+    return next((item for item in vnet.subnets if same(item.id, subnet)), None)

@@ -6,11 +6,10 @@ from typing import Final
 from mesh.addresses import Ranges, cidrs, covers, ranges, sample
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, Vnet, VnetPeering, leaf, same
-from mesh.reach.ends import user_table
 from mesh.reach.hops import Hop, Passage
 from mesh.reach.places import INSIDE, LOST, Exit, Leg, Place, lacking, private, worst_leg
 from mesh.reach.vnet_gateway import leave_by_gateway
-from mesh.reach.vnet_routes import GATEWAY, Known, NextHop, find_vnet, served, vnet_steps
+from mesh.reach.vnet_routes import GATEWAY, Known, NextHop, find_vnet, served, user_table, vnet_steps
 
 VNET_RIGHT: Final = "Microsoft.Network/virtualNetworks/read"
 _LOCAL: Final = "VnetLocal"
@@ -25,7 +24,7 @@ def out_of_vnet(source: Place, target: Place) -> Leg:
     if vnet is None:
         unread = azure.vnets if isinstance(azure.vnets, Unread) else Unread(VNET_RIGHT, "virtual_networks.get")
         return Leg((lacking(source.name, "route", unread, leaf(source.site.network)),), LOST)
-    table = user_table(source.site, vnet, source.subnet)
+    table = user_table(azure, vnet, source.subnet)
     if isinstance(table, Unread):
         hop = lacking(source.name, "route", table)
         return Leg((hop,)).then(_intended(source, target, vnet, target.addresses))

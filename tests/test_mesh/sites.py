@@ -32,12 +32,15 @@ from mesh.model.vpc import (
     VpcSubnet,
     VpnTunnel,
 )
+from mesh.reach.hops import Verdict
+from mesh.reach.reach import Reach
 from mesh.reach.rules import Flow
 
 VXLAN = Flow("udp", 8472)
 HEALTH = Flow("tcp", 4240)
 ECHO = Flow("icmp", 8)
 API = Flow("tcp", 2379)
+FLOWS = (VXLAN, HEALTH, ECHO, API)
 
 AZURE_PUBLIC = "20.1.2.3"
 TUNNELS = ("52.0.0.1", "52.0.0.2")
@@ -260,3 +263,9 @@ def spoke() -> Site:
 def premises(name: str = "kind-dr", prefix: str = "172.30.0.0/16", **more: Any) -> Site:
     flows = ("udp/8472", "tcp/4240", "icmp", "tcp/2379")
     return Site(name, (NodePlace(f"{name}-1", ("172.30.0.5",)),), premises=Premises((prefix,), flows, **more))
+
+
+def verdict(source: Site, target: Site, flow: Flow = VXLAN) -> Verdict:
+    made = Reach((source, target)).verdict(source.name, target.name, flow)
+    assert made is not None
+    return made

@@ -119,7 +119,7 @@ def test_n4_the_reply_to_a_port_the_nacl_does_not_let_in() -> None:
 
 
 def test_n5_the_echo_reply_is_of_another_type() -> None:
-    request = {"protocol": "1", "icmp_type": 8}
+    request: dict[str, Any] = {"protocol": "1", "icmp_type": 8}
     site = with_entries(entry(100, "out", True, **request), entry(100, "in", True, **request), custom=True)
     made = way(site, aks(), ECHO)
     assert made.forward is OPEN
@@ -170,13 +170,14 @@ def custom(
 def azure(*rules: FirewallRule, known: bool = True) -> Site:
     """The AKS site with these rules; ``known`` = its gateway knows the VPC's prefix, so that the tag holds it."""
     site = aks()
-    assert site.firewall is not None and site.azure is not None
+    assert site.azure is not None
     assert isinstance(site.azure.local_gateways, tuple)
     if not known:
         empty = tuple(replace(item, prefixes=()) for item in site.azure.local_gateways)
         site = with_azure(site, local_gateways=empty)
-    group = replace(site.firewall.groups[0], rules=rules)
-    return replace(site, firewall=Firewall((group,)))
+    own = aks().firewall
+    assert own is not None
+    return replace(site, firewall=Firewall((replace(own.groups[0], rules=rules),)))
 
 
 NO_INTERNET = custom(200, False, peers=("Internet",), direction="out")
