@@ -48,8 +48,23 @@ def _merged(intervals: Iterable[tuple[int, int]]) -> Ranges:
     return tuple(merged)
 
 
+def _with(one: Ranges, low: int, high: int) -> Ranges:
+    """One interval more, without going through all the others."""
+    first = bisect_right(one, (low, _END))
+    while first and one[first - 1][1] + 1 >= low and not one[first - 1][1] < _V6 <= low:
+        first -= 1
+        low, high = min(low, one[first][0]), max(high, one[first][1])
+    last = first
+    while last < len(one) and one[last][0] <= high + 1 and not high < _V6 <= one[last][0]:
+        high = max(high, one[last][1])
+        last += 1
+    return (*one[:first], (low, high), *one[last:])
+
+
 def union(*sets: Ranges) -> Ranges:
     """Addresses in any of the sets."""
+    if len(sets) == 2 and len(sets[1]) == 1:
+        return _with(sets[0], *sets[1][0])
     return _merged(item for one in sets for item in one)
 
 
@@ -90,8 +105,10 @@ def meets(one: Ranges, other: Ranges) -> bool:
 
 def minus(one: Ranges, other: Ranges) -> Ranges:
     """Addresses of ``one`` that are not in ``other``."""
+    if not one or not other:
+        return one
     left: list[tuple[int, int]] = []
-    j = 0
+    j = max(0, bisect_right(other, (one[0][0], _END)) - 1)
     for low, high in one:
         while j < len(other) and other[j][1] < low:
             j += 1

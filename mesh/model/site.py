@@ -11,6 +11,8 @@ from mesh.model.vpc import AwsNetwork
 class NodePlace(Struct, frozen=True, order=True):
     """A node, or a load balancer's front end, and the subnet of its interface (an id; "" = not known).
 
+    ``addresses`` are those that the flows go to: all of them are judged.
+
     AWS: ``describe_instances`` → ``NetworkInterfaces[].{SubnetId,PrivateIpAddresses}``; Azure: the NIC's
     ``ipConfigurations[].{subnet.id,privateIPAddress}``.
     """

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from mesh.addresses import Ranges, ranges
+from mesh.addresses import NOTHING, AddressError, Ranges, meets, ranges, union
 from mesh.model.network import Firewall, FirewallGroup, FirewallRule
 from mesh.model.site import NodePlace, Site
 
@@ -32,7 +32,7 @@ class NodeClass(Struct, frozen=True, eq=False):
 def classes_of(site: Site) -> tuple[NodeClass, ...]:
     """A site's nodes by rule set; a site described by prefixes only is one class."""
     if site.premises is not None and not site.nodes:
-        return (NodeClass(site.name, (site.name,), ranges(site.premises.prefixes), ""),)
+        return (NodeClass(site.name, (site.name,), valid(site.premises.prefixes), ""),)
     firewall = site.firewall or Firewall()
     standing, narrow = _standing(firewall), _narrowing(firewall)
     named = {node.name for node in site.nodes}
@@ -62,7 +62,7 @@ def _class(site: Site, firewall: Firewall, key: _Key, nodes: list[NodePlace]) ->
     return NodeClass(
         site.name,
         tuple(node.name for node in nodes),
-        ranges(tuple(address for node in nodes for address in node.addresses)),
+        valid(tuple(address for node in nodes for address in node.addresses)),
         key.subnet,
         groups,
         None if missing else frozenset(group.id for group in groups if group.kind == "sg"),
@@ -84,8 +84,16 @@ def _narrowing(firewall: Firewall) -> list[list[Ranges]]:
     found = []
     for group in firewall.groups:
         own = dict.fromkeys(texts for rule in group.rules if (texts := _own(rule)))
-        found.append([ranges(texts) for texts in own])
+        found.append([valid(texts) for texts in own])
     return found
+
+
+def valid(texts: tuple[str, ...]) -> Ranges:
+    """The addresses among these; what is none is left out here, and makes unknown where a rule is judged by it."""
+    try:
+        return ranges(texts)
+    except AddressError:
+        return union(*(valid((text,)) for text in texts)) if len(texts) > 1 else NOTHING
 
 
 def _own(rule: FirewallRule) -> tuple[str, ...]:
@@ -97,8 +105,7 @@ def _meets(own: Ranges, node: NodePlace) -> tuple[bool, ...]:
 
 
 def _holds(own: Ranges, address: str) -> bool:
-    low = ranges((address,))[0][0]
-    return any(start <= low <= end for start, end in own)
+    return meets(own, valid((address,)))
 
 
 def _missing(site: Site, key: _Key) -> str:

@@ -35,7 +35,7 @@ class Segment(Struct, frozen=True):
 
 
 class Overhead(Struct, frozen=True):
-    """What Cilium adds to a packet between nodes: ``vxlan`` or ``geneve`` or "" (native), WireGuard, the outer family."""
+    """What Cilium adds to a packet between nodes: ``vxlan``, ``geneve`` or no tunnel (""), WireGuard."""
 
     tunnel: str = "vxlan"
     wireguard: bool = False

@@ -61,7 +61,7 @@ _ORDER = {Passage.CLOSED: 0, Passage.UNKNOWN: 1, Passage.OPEN: 2}
 
 def worst_leg(legs: list[Leg]) -> Leg:
     """Of several legs for parts of the addresses, the one that says most against the flow."""
-    return min(legs, key=lambda leg: _ORDER[leg.passage])
+    return min(legs, key=lambda leg: _ORDER[leg.passage], default=Leg())
 
 
 def lacking(site: str, kind: str, unread: Unread, object_: str = "") -> Hop:

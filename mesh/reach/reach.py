@@ -87,8 +87,7 @@ class Reach:
         near, far = _same_family(source.addresses, target.addresses)
         names = (source.site, target.site, flow, source.name, target.name)
         if not near or not far:
-            words = "one end has IPv4 addresses only, the other IPv6 only"
-            return Way(*names, hops=numbered([Hop(source.site, "addresses", Passage.CLOSED, "", words)]))
+            return Way(*names, hops=numbered([_no_family(source, target)]))
         there = self._leg(self._place(source, near), self._place(target, far))
         crossing = source.subnet != target.subnet or source.site != target.site or not source.subnet
         crossing = crossing and not self._one_subnet(source, target)
@@ -229,6 +228,8 @@ class Reach:
         one, other = self.sites[source], self.sites[target]
         if _mixed(near) or _mixed(far) or (one.network and one.network == other.network):
             return True
+        if not all(item.addresses for item in (*self.classes(source), *self.classes(target))):
+            return True
         return self._by_reference(source, target) or self._attachments_shut(source, target, flow)
 
     def _doubtful(self, site: str, other: str, direction: str, flow: Flow) -> tuple[list[_Pair], list[_Pair]]:
@@ -312,6 +313,14 @@ class Reach:
             named = frozenset(peer for peer in peers if peer.startswith("sg-"))
             self._naming[site] = (named, None if lost else frozenset(groups))
         return self._naming[site]
+
+
+def _no_family(source: NodeClass, target: NodeClass) -> Hop:
+    lost = next((one for one in (source, target) if not one.addresses), None)
+    if lost is not None:
+        return Hop(lost.site, "addresses", Passage.UNKNOWN, lost.name, f"no address of {lost.name} is known")
+    words = "one end has IPv4 addresses only, the other IPv6 only"
+    return Hop(source.site, "addresses", Passage.CLOSED, "", words)
 
 
 def _understood(site: str, kind: str, make: Callable[[], list[Hop]]) -> list[Hop]:

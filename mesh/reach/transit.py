@@ -6,7 +6,7 @@ from mesh.reach.places import INSIDE, LOST, Exit, Leg, Place
 from mesh.reach.vnet_gateway import aws_end, into_vnet
 from mesh.reach.vnet_way import out_of_vnet
 from mesh.reach.vpc_way import into_vpc, out_of_vpc
-from mesh.reach.vpn import peer_addresses
+from mesh.reach.vpn import peer_addresses, vpns_of
 
 
 def transit(source: Place, target: Place) -> Leg:
@@ -40,12 +40,12 @@ def _out(source: Place, target: Place) -> Leg:
 def _by_device(source: Place, target: Place) -> Exit:
     """Packets of a network of one's own come in by the connections to its VPN devices."""
     aws = target.site.aws
-    if aws is None or isinstance(aws.vpns, Unread):
+    if aws is None:
         return Exit("vpn")
-    devices = peer_addresses(source.site)
+    own, devices = vpns_of(aws, target.site.network), peer_addresses(source.site)
     if devices is None or isinstance(devices, Unread):
-        return Exit("vpn", vpns=aws.vpns)
-    return Exit("vpn", vpns=tuple(vpn for vpn in aws.vpns if vpn.peer_address in devices))
+        return Exit("vpn", vpns=own)
+    return Exit("vpn", vpns=tuple(vpn for vpn in own if vpn.peer_address in devices))
 
 
 def _into(source: Place, target: Place, left_by: Exit) -> Leg:

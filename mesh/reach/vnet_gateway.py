@@ -10,7 +10,7 @@ from mesh.model.vpc import AwsNetwork, SiteToSiteVpn
 from mesh.reach.hops import Hop, Passage, worst
 from mesh.reach.places import INSIDE, Exit, Leg, Place, lacking
 from mesh.reach.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, user_table, vnet_steps
-from mesh.reach.vpn import alive, peer_addresses, vpn_hop
+from mesh.reach.vpn import alive, peer_addresses, vpn_hop, vpns_of
 
 _VNET: Final = "Microsoft.Network/virtualNetworks/read"
 _CONNECTION: Final = {"Connected": Passage.OPEN, "NotConnected": Passage.CLOSED, "Connecting": Passage.CLOSED}
@@ -200,7 +200,8 @@ def _outside(target: Place) -> tuple[str, ...] | Unread:
     aws = target.site.aws or AwsNetwork()
     if isinstance(aws.vpns, Unread):
         return aws.vpns
-    return tuple(tunnel.outside_address for vpn in aws.vpns for tunnel in vpn.tunnels)
+    own = vpns_of(aws, target.site.network)
+    return tuple(tunnel.outside_address for vpn in own for tunnel in vpn.tunnels)
 
 
 def _to_target(
@@ -249,12 +250,12 @@ def _no_vpns(source: Place) -> Unread | None:
 def _expected(source: Place, target: Place) -> tuple[SiteToSiteVpn, ...]:
     """The AWS connections whose customer gateway is this side's gateway."""
     aws = target.site.aws
-    if aws is None or isinstance(aws.vpns, Unread):
+    if aws is None:
         return ()
-    addresses = peer_addresses(source.site)
+    own, addresses = vpns_of(aws, target.site.network), peer_addresses(source.site)
     if addresses is None or isinstance(addresses, Unread):
-        return aws.vpns
-    return tuple(vpn for vpn in aws.vpns if vpn.peer_address in addresses and vpn.state not in ("deleted", "deleting"))
+        return own
+    return tuple(vpn for vpn in own if vpn.peer_address in addresses)
 
 
 def aws_end(target: Place, source: Place, left_by: Exit) -> tuple[Hop, tuple[SiteToSiteVpn, ...]]:

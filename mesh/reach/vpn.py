@@ -112,6 +112,19 @@ def peer_addresses(far: Site) -> tuple[str, ...] | Unread | None:
     return tuple(address for gateway in gateways for address in gateway.addresses or ())
 
 
+def vpns_of(aws: AwsNetwork, vpc: str) -> tuple[SiteToSiteVpn, ...]:
+    """Connections that end at the VPC's own gateway or at a transit gateway; where there is none such, all there are:
+    their gateway's hop then says what is wrong.
+    """
+    if isinstance(aws.vpns, Unread):
+        return ()
+    left = tuple(vpn for vpn in aws.vpns if vpn.state not in _GONE)
+    if isinstance(aws.vgws, Unread):
+        return left
+    foreign = {item.id for item in aws.vgws if vpc not in item.attached}
+    return tuple(vpn for vpn in left if vpn.gateway not in foreign) or left
+
+
 def leading_to(aws: AwsNetwork, site: str, gateway: str, far: Site) -> tuple[tuple[SiteToSiteVpn, ...], Hop | None]:
     """Connections of an AWS gateway to the far side's devices; without any, the hop that says so."""
     if isinstance(aws.vpns, Unread):

@@ -13,6 +13,7 @@ from mesh.addresses import (
     free_block,
     is_private,
     meeting,
+    meets,
     minus,
     overlap,
     ranges,
@@ -35,6 +36,7 @@ def test_sets_are_sets(one: tuple[tuple[int, int], ...], other: tuple[tuple[int,
     assert members(overlap(one, other)) == members(one) & members(other)
     assert members(minus(one, other)) == members(one) - members(other)
     assert covers(one, other) is (members(other) <= members(one))
+    assert meets(one, other) is bool(members(one) & members(other))
     assert ranges(cidrs(one)) == one
 
 

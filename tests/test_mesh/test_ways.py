@@ -70,6 +70,14 @@ HEALTHY: dict[str, Callable[[], Pair]] = {
     "peered VNets": peered_vnets,
     "VNets behind one gateway": lambda: two_spokes(),
     "one VPC": in_one_vpc,
+    "another VPC's VPN to the same device": lambda: (
+        with_aws(
+            eks(),
+            vgws=(Vgw("vgw-07d2", attached={"vpc-1": "attached"}), Vgw("vgw-2", attached={"vpc-2": "attached"})),
+            vpns=(vpn("vgw-2", id="vpn-2"), vpn()),
+        ),
+        aks(),
+    ),
     "one host": kinds,
     "premises": to_premises,
     "user route to the gateway": lambda: (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from mesh.model.network import Firewall, FirewallRule
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureRoute
 from mesh.model.vpc import TgwRouteTable, VpcRoute
@@ -29,6 +30,7 @@ from tests.test_mesh.sites import (
     eks,
     entry,
     local,
+    peered_vnets,
     premises,
     propagated,
     static,
@@ -182,3 +184,26 @@ def test_a_tgw_table_that_was_not_read_is_unknown_with_its_right() -> None:
     way = verdict(site, aks()).way
     assert way.passage is Passage.UNKNOWN
     assert "ec2:SearchTransitGatewayRoutes" in {hop.missing for hop in way.doubts}
+
+
+def test_a_node_whose_address_is_none_is_unknown() -> None:
+    site = eks()
+    broken = replace(site, nodes=(replace(site.nodes[0], addresses=("not-an-address",)),))
+    way = verdict(aks(), broken).way
+    assert way.passage is Passage.UNKNOWN
+    assert [hop.rule for hop in way.doubts] == ["no address of eks-tokyo-10 is known"]
+
+
+def test_a_rule_whose_near_end_is_no_address_is_not_understood() -> None:
+    site = aks()
+    assert site.firewall is not None
+    rule = FirewallRule("r", "in", True, "*", destinations=("10.224.0.0/99",), priority=200, name="r")
+    broken = replace(site, firewall=Firewall((replace(site.firewall.groups[0], rules=(rule,)),)))
+    assert verdict(eks(), broken).passage is Passage.UNKNOWN
+
+
+def test_unread_learned_routes_leave_what_is_a_peers_alone_known() -> None:
+    one, other = peered_vnets()
+    assert one.azure is not None
+    hidden = with_azure(one, gateways=Unread("Microsoft.Network/virtualNetworkGateways/read"))
+    assert verdict(hidden, other).passage is Passage.OPEN
