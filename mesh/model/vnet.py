@@ -76,11 +76,14 @@ class AzureRouteTable(Struct, frozen=True, order=True):
 
 
 class LocalNetworkGateway(Struct, frozen=True, order=True):
-    """``local_network_gateways.get``: ``address`` is ``gatewayIpAddress`` or ``fqdn``, ``prefixes`` its space."""
+    """``local_network_gateways.get``: ``address`` is ``gatewayIpAddress`` or ``fqdn``, ``prefixes`` its space,
+    ``bgp_peer`` the ``bgpSettings.bgpPeeringAddress`` that routes are learned from.
+    """
 
     id: str
     address: str = ""
     prefixes: tuple[str, ...] = ()
+    bgp_peer: str = ""
 
 
 class GatewayConnection(Struct, frozen=True, order=True):

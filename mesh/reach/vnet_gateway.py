@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mesh.addresses import Ranges, cidrs, covers, minus, ranges, sample
+from mesh.addresses import Ranges, cidrs, covers, interval, meets, minus, ranges, sample
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, GatewayConnection, LocalNetworkGateway, Vnet, VnetGateway, leaf, same
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn
 from mesh.reach.hops import Hop, Passage, worst
 from mesh.reach.places import INSIDE, Exit, Leg, Place, lacking
+from mesh.reach.steps import layered
 from mesh.reach.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, user_table, vnet_steps
+from mesh.reach.vpc_routes import length
 from mesh.reach.vpn import alive, peer_addresses, vpn_hop, vpns_of
 
 _VNET: Final = "Microsoft.Network/virtualNetworks/read"
@@ -37,7 +39,7 @@ def leave_by_gateway(source: Place, target: Place, vnet: Vnet, far: Ranges) -> L
         hop = lacking(source.name, "gateway", doubt, leaf(gateway.id))
         return Leg((hop,), Exit("vpn", vpns=_expected(source, target), gateway=gateway))
     said.append(_connection(chosen, source.addresses, far, target))
-    said.append(_knows(azure, gateway, far))
+    said.append(_knows(azure, gateway, chosen, far))
     words = f"connection {leaf(chosen[0].id)}: {chosen[0].status}" if chosen else ""
     vpns = _expected(source, target)
     return Leg((_hop(source, gateway, tuple(said), words),), Exit("vpn", vpns, chosen, gateway))
@@ -142,14 +144,50 @@ def _propagates(place: Place, gateway: VnetGateway) -> Said:
     return Passage.OPEN, "", ""
 
 
-def _knows(azure: AzureNetwork, gateway: VnetGateway, far: Ranges) -> Said:
+def _knows(azure: AzureNetwork, gateway: VnetGateway, chosen: Sequence[GatewayConnection], far: Ranges) -> Said:
+    """Whether the gateway has a route to the addresses, and sends them into these connections and no other."""
     known = gateway_knows(azure, gateway)
     left = minus(far, ranges(known.prefixes))
     if not left:
-        return Passage.OPEN, "", ""
+        return _sends(azure, gateway, chosen, far)
     if known.perhaps:
         return Passage.UNKNOWN, f"whether it knows {sample(left)} was not read: needs {known.missing}", known.missing
     return Passage.CLOSED, f"has no route to {sample(left)}: not in the LNG's address space, not learned", ""
+
+
+def _sends(azure: AzureNetwork, gateway: VnetGateway, chosen: Sequence[GatewayConnection], far: Ranges) -> Said:
+    """Of the routes that a gateway knows, the longest decides about the connection."""
+    layers: list[tuple[Ranges, tuple[int, ...], str]] = []
+    peers = [local.bgp_peer for item in chosen if item.bgp and (local := _local(azure, item))]
+    for item in gateway.learned if isinstance(gateway.learned, tuple) else ():
+        mine = bool(peers) and ("" in peers or {item.next_hop, item.source_peer} & {*peers})
+        if mine or item.origin != "Network":
+            layers.append(_toward(item.prefix, "" if mine else f"BGP peer {item.source_peer or item.next_hop}"))
+    connections = connections_of(azure, gateway)
+    for connection in () if isinstance(connections, Unread) else connections:
+        local = _local(azure, connection)
+        mine = any(same(connection.id, item.id) for item in chosen)
+        for prefix in local.prefixes if local else ():
+            layers.append(_toward(prefix, "" if mine else leaf(connection.id)))
+    for other, addresses in layered(layers).over(far):
+        if other == "":
+            continue
+        if other is None or _tied(layers, addresses):
+            return Passage.UNKNOWN, f"by which connection {sample(addresses)} goes is not known", ""
+        return Passage.CLOSED, f"sends {sample(addresses)} to {other}", ""
+    return Passage.OPEN, "", ""
+
+
+def _toward(prefix: str, other: str) -> tuple[Ranges, tuple[int, ...], str]:
+    low, high = interval(prefix)
+    return ((low, high),), (length(low, high), 1 if other else 0), other
+
+
+def _tied(layers: Sequence[tuple[Ranges, tuple[int, ...], str]], addresses: Ranges) -> bool:
+    """Whether the longest prefix to these addresses leads both here and elsewhere."""
+    meeting = [(rank[0], other) for reach, rank, other in layers if meets(reach, addresses)]
+    longest = max((size for size, _ in meeting), default=0)
+    return any(size == longest and not other for size, other in meeting)
 
 
 def _connection(chosen: Sequence[GatewayConnection], near: Ranges, far: Ranges, peer: Place) -> Said:

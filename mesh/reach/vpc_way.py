@@ -1,5 +1,7 @@
 """Out of a VPC and into one: routes, virtual private and transit gateways, peerings (cloud-network §4.2, §4.3)."""
 
+from msgspec.structs import replace
+
 from mesh.addresses import Ranges, cidrs, sample
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn, VpcRoute, VpcRouteTable
@@ -19,7 +21,7 @@ from mesh.reach.vpc_routes import (
     unread_routes,
     vpc_steps,
 )
-from mesh.reach.vpn import leading_to, vgw_knows, vpn_hop
+from mesh.reach.vpn import leading_to, rival, vgw_knows, vpn_hop
 
 _FOLLOWED = ("vgw", "tgw", "pcx")
 
@@ -172,6 +174,10 @@ def _vgw(source: Place, target: Place, identity: str, far: Ranges) -> Leg:
     hop, left = vpn_hop(
         source.name, candidates, source.addresses, far, lambda vpn: vgw_knows(vpn, aws.route_tables, far)
     )
+    same = () if isinstance(aws.vpns, Unread) else tuple(vpn for vpn in aws.vpns if vpn.gateway == identity)
+    other = rival(same, candidates, far) if hop.passage is Passage.OPEN else ""
+    if other:
+        hop = replace(hop, passage=Passage.UNKNOWN, rule=f"{other} has a static route to {sample(far)} too")
     return gateway.then(Leg((hop,), Exit("vpn", vpns=left)))
 
 

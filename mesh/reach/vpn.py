@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mesh.addresses import Ranges, minus, ranges, sample
+from mesh.addresses import Ranges, interval, meets, minus, ranges, sample
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn, VpcRouteTable
 from mesh.reach.hops import Hop, Passage, worst
 from mesh.reach.places import inside, lacking
 from mesh.reach.vnet_routes import find_vnet, gateways_of
+from mesh.reach.vpc_routes import length
 
 Said = tuple[Passage, str]
 Knows = Callable[[SiteToSiteVpn], Said]
@@ -38,6 +39,18 @@ def selects(vpn: SiteToSiteVpn, near: Ranges, far: Ranges) -> Said:
         if left:
             return Passage.CLOSED, f"selector of the {side} side is {cidr}: {sample(left)} is outside"
     return Passage.OPEN, ""
+
+
+def rival(vpns: Sequence[SiteToSiteVpn], candidates: Sequence[SiteToSiteVpn], far: Ranges) -> str:
+    """A connection of the same gateway to elsewhere whose static route is at least as long; "" = none."""
+
+    def best(vpn: SiteToSiteVpn) -> int:
+        found = (interval(cidr) for cidr in vpn.routes if meets(ranges((cidr,)), far))
+        return max((length(*piece) for piece in found), default=-1)
+
+    own = max((best(vpn) for vpn in candidates), default=-1)
+    others = [vpn for vpn in vpns if vpn not in candidates and alive(vpn)[0] is not Passage.CLOSED]
+    return next((vpn.id for vpn in others if best(vpn) >= max(own, 0)), "")
 
 
 def vgw_knows(vpn: SiteToSiteVpn, tables: Sequence[VpcRouteTable] | Unread, far: Ranges) -> Said:

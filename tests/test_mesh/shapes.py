@@ -6,7 +6,14 @@ from msgspec.structs import replace
 
 from mesh.model.site import Site
 from mesh.model.unread import Unread
-from mesh.model.vnet import AzureRoute, AzureRouteTable, LearnedRoute, VnetPeering
+from mesh.model.vnet import (
+    AzureRoute,
+    AzureRouteTable,
+    GatewayConnection,
+    LearnedRoute,
+    LocalNetworkGateway,
+    VnetPeering,
+)
 from mesh.model.vpc import TgwRoute, VpcRoute, VpcRouteTable, VpcSubnet, VpnTunnel
 from tests.test_mesh.sites import (
     ARM,
@@ -37,7 +44,7 @@ def bgp_vpn(learned: int = 3) -> Any:
     return vpn(static_only=False, routes=(), tunnels=tunnels)
 
 
-def bgp_azure(*learned: str) -> Site:
+def bgp_azure(*learned: str, peer: str = "169.254.21.1") -> Site:
     """The AKS site over BGP: its local network gateways have no address space."""
     site = aks()
     azure = site.azure
@@ -48,7 +55,7 @@ def bgp_azure(*learned: str) -> Site:
         site,
         gateways=(replace(azure.gateways[0], bgp=True, learned=routes),),
         connections=tuple(replace(item, bgp=True) for item in azure.connections),
-        local_gateways=tuple(replace(item, prefixes=()) for item in azure.local_gateways),
+        local_gateways=tuple(replace(item, prefixes=(), bgp_peer=peer) for item in azure.local_gateways),
     )
 
 
@@ -199,3 +206,18 @@ def cut_short() -> Site:
     site = tgw_vpn()
     assert site.aws is not None and isinstance(site.aws.tgw_route_tables, tuple)
     return with_aws(site, tgw_route_tables=tuple(replace(item, complete=False) for item in site.aws.tgw_route_tables))
+
+
+def elsewhere(prefix: str) -> Site:
+    """The AKS site whose gateway has one more connection, to another device, for these addresses."""
+    site = aks()
+    azure = site.azure
+    assert azure is not None and isinstance(azure.gateways, tuple)
+    assert isinstance(azure.connections, tuple) and isinstance(azure.local_gateways, tuple)
+    other = GatewayConnection(
+        f"{ARM}/connections/to-office", azure.gateways[0].id, "Connected", local_gateway=f"{ARM}/lng/office"
+    )
+    local_gateway = LocalNetworkGateway(f"{ARM}/lng/office", "9.9.9.9", (prefix,))
+    return with_azure(
+        site, connections=(*azure.connections, other), local_gateways=(*azure.local_gateways, local_gateway)
+    )

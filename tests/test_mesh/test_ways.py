@@ -18,6 +18,7 @@ from tests.test_mesh.shapes import (
     bgp_vpn,
     connections,
     edge,
+    elsewhere,
     hub,
     in_one_vpc,
     kinds,
@@ -69,6 +70,7 @@ HEALTHY: dict[str, Callable[[], Pair]] = {
     "transit gateway": tgw_vpcs,
     "peered VNets": peered_vnets,
     "VNets behind one gateway": lambda: two_spokes(),
+    "a wider route elsewhere": lambda: (elsewhere("192.0.0.0/8"), eks()),
     "one VPC": in_one_vpc,
     "another VPC's VPN to the same device": lambda: (
         with_aws(
@@ -190,6 +192,16 @@ CLOSED: dict[str, tuple[Callable[[], Pair], str, str]] = {
         lambda: (eks(), connections(selectors=(("10.224.0.0/16", "192.168.9.0/24"),))),
         "gateway",
         "selectors of",
+    ),
+    "gateway sends it elsewhere": (
+        lambda: (elsewhere("192.168.1.0/24"), eks()),
+        "gateway",
+        "sends 192.168.1.10/31 to to-office",
+    ),
+    "learned from another peer": (
+        lambda: (bgp_azure("192.168.0.0/16", peer="169.254.21.5"), eks()),
+        "gateway",
+        "sends 192.168.1.10/31 to BGP peer 169.254.21.1",
     ),
     "no gateway transit": (
         lambda: (eks(), hub(lent={"allow_gateway_transit": False})),

@@ -16,6 +16,7 @@ from tests.test_mesh.shapes import (
     connections,
     cut_short,
     edge,
+    elsewhere,
     kinds,
     table,
     to_premises,
@@ -36,6 +37,7 @@ from tests.test_mesh.sites import (
     static,
     tgw_vpn,
     verdict,
+    vpn,
     with_aws,
     with_azure,
     with_routes,
@@ -131,6 +133,16 @@ UNKNOWN: dict[str, tuple[Callable[[], Pair], str, str]] = {
         ),
         "route",
         "pl-1",
+    ),
+    "two connections with the same prefix": (
+        lambda: (elsewhere("192.168.0.0/16"), eks()),
+        "gateway",
+        "by which connection 192.168.1.10/31 goes is not known",
+    ),
+    "two VPNs with the same route": (
+        lambda: (with_aws(eks(), vpns=(vpn(), vpn(id="vpn-2", peer_address="9.9.9.9"))), aks()),
+        "VPN",
+        "vpn-2 has a static route",
     ),
     "connection status Unknown": (lambda: (eks(), connections("Unknown")), "gateway", "Unknown"),
     "hub not read": (
