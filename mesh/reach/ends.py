@@ -11,6 +11,7 @@ from mesh.model.network import FirewallGroup
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import Nacl
+from mesh.reach.between.vnet_routes import Tag, find_vnet, user_table, virtual_network
 from mesh.reach.classes import NodeClass
 from mesh.reach.hops import Hop, Passage, answered
 from mesh.reach.nacl import (
@@ -34,7 +35,6 @@ from mesh.reach.rules import (
     judge_security_groups,
     nsg_rules,
 )
-from mesh.reach.vnet_routes import Tag, find_vnet, user_table, virtual_network
 from mesh.reach.words import ports_of, reply_words, right_of, rule_excerpt, rule_words, some
 
 

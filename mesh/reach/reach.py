@@ -14,15 +14,15 @@ from mesh.addresses import EVERYTHING, NOTHING, AddressError, Ranges, meets, ove
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork
+from mesh.reach.between.places import INSIDE, Leg, Place
+from mesh.reach.between.tgw import attachment_subnets
+from mesh.reach.between.transit import transit
+from mesh.reach.between.vnet_routes import find_vnet, subnet_of
+from mesh.reach.between.vpc_routes import table_of
 from mesh.reach.classes import NodeClass, classes_of
 from mesh.reach.ends import Ends, FarSide
 from mesh.reach.hops import Hop, Passage, Verdict, Way, answered, numbered
-from mesh.reach.places import INSIDE, Leg, Place
 from mesh.reach.rules import IN, OUT, Flow
-from mesh.reach.tgw import attachment_subnets
-from mesh.reach.transit import transit
-from mesh.reach.vnet_routes import find_vnet, subnet_of
-from mesh.reach.vpc_routes import table_of
 
 _V4: Final[Ranges] = EVERYTHING[:1]
 _V6: Final[Ranges] = EVERYTHING[1:]

@@ -9,10 +9,10 @@ from mesh.addresses import ranges
 from mesh.model.network import Firewall, FirewallGroup, FirewallRule
 from mesh.model.site import Site
 from mesh.model.vpc import Nacl, NaclEntry
+from mesh.reach.between.vpc_routes import vpc_steps
 from mesh.reach.hops import Hop, Passage, Way
 from mesh.reach.reach import Reach
 from mesh.reach.rules import Flow
-from mesh.reach.vpc_routes import vpc_steps
 from tests.test_mesh.sites import (
     API,
     ECHO,

@@ -12,12 +12,12 @@ from mesh.model.site import NodePlace, Site
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, AzureRoute, AzureRouteTable, Vnet, VnetPeering
 from mesh.model.vpc import Nacl, NaclEntry, TgwRoute, TgwRouteTable, VpcRoute, VpcRouteTable, VpcSubnet
+from mesh.reach.between.vnet_routes import vnet_steps
+from mesh.reach.between.vpc_routes import tgw_steps, vpc_steps
 from mesh.reach.hops import Passage, worst
 from mesh.reach.nacl import LINUX_PORTS, denied, entries_for, replies
 from mesh.reach.reach import Reach
 from mesh.reach.rules import Flow
-from mesh.reach.vnet_routes import vnet_steps
-from mesh.reach.vpc_routes import tgw_steps, vpc_steps
 from tests.test_mesh.sites import FLOWS, aks, default_nacl, eks, local, with_aws, with_azure
 
 # A small world, so that prefixes and addresses often meet.

@@ -7,10 +7,10 @@ from mesh.addresses import Ranges, cidrs, sample
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, TgwAttachment, TgwRoute, TgwRouteTable
+from mesh.reach.between.places import INSIDE, LOST, Exit, Leg, Place, lacking, worst_leg
+from mesh.reach.between.vpc_routes import GONE, LIVE, tgw_steps
+from mesh.reach.between.vpn import leading_to, vpn_hop
 from mesh.reach.hops import Hop, Passage
-from mesh.reach.places import INSIDE, LOST, Exit, Leg, Place, lacking, worst_leg
-from mesh.reach.vpc_routes import GONE, LIVE, tgw_steps
-from mesh.reach.vpn import leading_to, vpn_hop
 
 T = TypeVar("T")
 

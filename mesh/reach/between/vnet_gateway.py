@@ -7,12 +7,12 @@ from mesh.addresses import Ranges, cidrs, covers, interval, meets, minus, ranges
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, GatewayConnection, LocalNetworkGateway, Vnet, VnetGateway, leaf, same
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn
+from mesh.reach.between.places import INSIDE, Exit, Leg, Place, lacking
+from mesh.reach.between.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, user_table, vnet_steps
+from mesh.reach.between.vpc_routes import length
+from mesh.reach.between.vpn import alive, peer_addresses, vpn_hop, vpns_of
 from mesh.reach.hops import Hop, Passage, worst
-from mesh.reach.places import INSIDE, Exit, Leg, Place, lacking
 from mesh.reach.steps import layered
-from mesh.reach.vnet_routes import connections_of, find_vnet, gateway_knows, gateways_of, user_table, vnet_steps
-from mesh.reach.vpc_routes import length
-from mesh.reach.vpn import alive, peer_addresses, vpn_hop, vpns_of
 
 _VNET: Final = "Microsoft.Network/virtualNetworks/read"
 _CONNECTION: Final = {"Connected": Passage.OPEN, "NotConnected": Passage.CLOSED, "Connecting": Passage.CLOSED}

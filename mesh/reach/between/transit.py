@@ -1,12 +1,12 @@
 """What lies between two sites' subnets, whatever joins them: out of one network and into the other."""
 
 from mesh.model.unread import Unread
+from mesh.reach.between.places import INSIDE, LOST, Exit, Leg, Place
+from mesh.reach.between.vnet import out_of_vnet
+from mesh.reach.between.vnet_gateway import aws_end, into_vnet
+from mesh.reach.between.vpc import into_vpc, out_of_vpc
+from mesh.reach.between.vpn import peer_addresses, vpns_of
 from mesh.reach.hops import Hop, Passage
-from mesh.reach.places import INSIDE, LOST, Exit, Leg, Place
-from mesh.reach.vnet_gateway import aws_end, into_vnet
-from mesh.reach.vnet_way import out_of_vnet
-from mesh.reach.vpc_way import into_vpc, out_of_vpc
-from mesh.reach.vpn import peer_addresses, vpns_of
 
 
 def transit(source: Place, target: Place) -> Leg:

@@ -7,10 +7,10 @@ from mesh.addresses import Ranges, interval, meets, minus, ranges, sample
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn, VpcRouteTable
+from mesh.reach.between.places import inside, lacking
+from mesh.reach.between.vnet_routes import find_vnet, gateways_of
+from mesh.reach.between.vpc_routes import length
 from mesh.reach.hops import Hop, Passage, worst
-from mesh.reach.places import inside, lacking
-from mesh.reach.vnet_routes import find_vnet, gateways_of
-from mesh.reach.vpc_routes import length
 
 Said = tuple[Passage, str]
 Knows = Callable[[SiteToSiteVpn], Said]

@@ -5,10 +5,9 @@ from msgspec.structs import replace
 from mesh.addresses import Ranges, cidrs, sample
 from mesh.model.unread import Unread
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn, VpcRoute, VpcRouteTable
-from mesh.reach.hops import Hop, Passage
-from mesh.reach.places import INSIDE, Exit, Leg, Place, lacking, private, worst_leg
-from mesh.reach.tgw import through_tgw, vpn_attachment
-from mesh.reach.vpc_routes import (
+from mesh.reach.between.places import INSIDE, Exit, Leg, Place, lacking, private, worst_leg
+from mesh.reach.between.tgw import through_tgw, vpn_attachment
+from mesh.reach.between.vpc_routes import (
     APPLIANCES,
     EXITS,
     GONE,
@@ -21,7 +20,8 @@ from mesh.reach.vpc_routes import (
     unread_routes,
     vpc_steps,
 )
-from mesh.reach.vpn import leading_to, rival, vgw_knows, vpn_hop
+from mesh.reach.between.vpn import leading_to, rival, vgw_knows, vpn_hop
+from mesh.reach.hops import Hop, Passage
 
 _FOLLOWED = ("vgw", "tgw", "pcx")
 

@@ -19,8 +19,8 @@ from mesh.model.vnet import (
     VnetSubnet,
     same,
 )
+from mesh.reach.between.vpc_routes import length
 from mesh.reach.steps import Steps, layered
-from mesh.reach.vpc_routes import length
 
 WIRE_SERVER: Final = "168.63.129.16/32"
 GATEWAY: Final = "VirtualNetworkGateway"

@@ -6,10 +6,10 @@ from typing import Final
 from mesh.addresses import Ranges, cidrs, covers, ranges, sample
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, Vnet, VnetPeering, leaf, same
+from mesh.reach.between.places import INSIDE, LOST, Exit, Leg, Place, lacking, private, worst_leg
+from mesh.reach.between.vnet_gateway import leave_by_gateway
+from mesh.reach.between.vnet_routes import GATEWAY, Known, NextHop, find_vnet, served, user_table, vnet_steps
 from mesh.reach.hops import Hop, Passage
-from mesh.reach.places import INSIDE, LOST, Exit, Leg, Place, lacking, private, worst_leg
-from mesh.reach.vnet_gateway import leave_by_gateway
-from mesh.reach.vnet_routes import GATEWAY, Known, NextHop, find_vnet, served, user_table, vnet_steps
 
 VNET_RIGHT: Final = "Microsoft.Network/virtualNetworks/read"
 _LOCAL: Final = "VnetLocal"

@@ -1,0 +1,1 @@
+"""What lies between two sites: routes, gateways, VPN connections, transit gateways, peerings."""
