@@ -221,3 +221,11 @@ def elsewhere(prefix: str) -> Site:
     return with_azure(
         site, connections=(*azure.connections, other), local_gateways=(*azure.local_gateways, local_gateway)
     )
+
+
+def vpn_attachment(state: str) -> Site:
+    """The site with its VPN at a transit gateway, whose attachment is in this state."""
+    site = tgw_vpn()
+    assert site.aws is not None and isinstance(site.aws.tgw_attachments, tuple)
+    own, other = site.aws.tgw_attachments
+    return with_aws(site, tgw_attachments=(own, replace(other, state=state)))

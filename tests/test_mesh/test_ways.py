@@ -29,6 +29,7 @@ from tests.test_mesh.shapes import (
     two_spokes,
     vnet_peering,
     vpc_peering,
+    vpn_attachment,
     zoned,
 )
 from tests.test_mesh.sites import (
@@ -210,6 +211,11 @@ CLOSED: dict[str, tuple[Callable[[], Pair], str, str]] = {
     ),
     "no remote gateways": (lambda: (hub(own={"use_remote_gateways": False}), eks()), "route", "Azure drops it"),
     "peering to the hub cut": (lambda: (eks(), hub(lent={"state": "Disconnected"})), "gateway", "is Disconnected"),
+    "GatewaySubnet without propagation": (
+        lambda: (with_user_routes(aks(), table(disable_bgp=True), "GatewaySubnet"), eks()),
+        "gateway",
+        "disableBgpRoutePropagation",
+    ),
     "GatewaySubnet drops": (
         lambda: (
             eks(),
@@ -252,6 +258,7 @@ CLOSED: dict[str, tuple[Callable[[], Pair], str, str]] = {
     "VNet peering without access": (lambda: vnet_peering(allow_access=False), "peering", "allowVirtualNetworkAccess"),
     "TGW attachment deleted": (lambda: (attachment(state="deleting"), aks()), "gateway", "is deleting"),
     "TGW attachment in another zone": (lambda: (zoned(), aks()), "gateway", "no subnet in apne1-az1"),
+    "VPN attachment failed": (lambda: (aks(), vpn_attachment("failed")), "gateway", "tgw-attach-vpn is failed"),
     "TGW association missing": (lambda: (attachment(route_table=""), aks()), "TGW route", "no route table"),
     "TGW blackhole": (
         lambda: (tgw_tables(vpc=(TgwRoute((PEER,), (), "static", "blackhole"),)), aks()),

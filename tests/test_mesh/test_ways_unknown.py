@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import json
 from msgspec.structs import replace
 
 from mesh.model.network import Firewall, FirewallRule
+from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureRoute
-from mesh.model.vpc import TgwRouteTable, VpcRoute
+from mesh.model.vpc import TgwRoute, TgwRouteTable, VpcRoute
 from mesh.reach.hops import Passage
 from mesh.reach.rules import Flow
 from tests.test_mesh.shapes import (
@@ -19,6 +21,7 @@ from tests.test_mesh.shapes import (
     elsewhere,
     kinds,
     table,
+    tgw_tables,
     to_premises,
     unread_learned,
     vpc_peering,
@@ -34,6 +37,7 @@ from tests.test_mesh.sites import (
     peered_vnets,
     premises,
     propagated,
+    spoke,
     static,
     tgw_vpn,
     verdict,
@@ -219,3 +223,22 @@ def test_unread_learned_routes_leave_what_is_a_peers_alone_known() -> None:
     assert one.azure is not None
     hidden = with_azure(one, gateways=Unread("Microsoft.Network/virtualNetworkGateways/read"))
     assert verdict(hidden, other).passage is Passage.OPEN
+
+
+@pytest.mark.parametrize("part", ["route_tables", "gateways", "connections"])
+def test_rights_of_the_gateways_subnet_are_missed_too(part: str) -> None:
+    site = with_user_routes(aks(), table(), "GatewaySubnet")
+    way = verdict(with_azure(site, **{part: Unread(f"right to {part}")}), eks()).way
+    assert way.passage is Passage.UNKNOWN
+    assert f"right to {part}" in {hop.missing for hop in way.doubts}
+
+
+def test_an_attachment_that_a_route_names_and_was_not_read_makes_the_way_unknown() -> None:
+    route = TgwRoute(("10.224.0.0/12",), ("tgw-attach-vpn", "tgw-attach-other"), source="vpn")
+    way = verdict(tgw_tables(vpc=(route,)), aks()).way
+    assert way.doubts[0].rule == "attachment tgw-attach-other was not read"
+
+
+def test_sites_survive_a_snapshot() -> None:
+    for site in (eks(), tgw_vpn(), spoke(), premises(), with_azure(aks(), connections=Unread("right", "call", "403"))):
+        assert json.decode(json.encode(site), type=Site) == site

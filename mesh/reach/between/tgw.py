@@ -35,7 +35,9 @@ def vpn_attachment(target: Place, source: Place, tgw: str, vpn: str) -> Leg:
     own = next((item for item in attachments if item.tgw == tgw and item.resource == vpn), None)
     if own is None:
         return Leg((Hop(target.name, "TGW route", Passage.UNKNOWN, tgw, f"no attachment of {vpn} was read"),), INSIDE)
-    return _lookup(source, target, own, target.addresses, attachments)
+    passage, words = _state(own)
+    hops = () if passage is Passage.OPEN else (Hop(target.name, "gateway", passage, tgw, words, excerpt=own.id),)
+    return Leg(hops).then(_lookup(source, target, own, target.addresses, attachments))
 
 
 def _is(attachment: TgwAttachment, place: Place) -> bool:
@@ -155,8 +157,9 @@ def _leave(
 ) -> Leg:
     """By the attachments a route names: the target's VPC, VPN connections, or another transit gateway."""
     site = source.name if source.site.aws is not None else target.name
-    if not following:
-        words = f"attachment {', '.join(route.attachments) or '?'} was not read"
+    lost = sorted(set(route.attachments) - {item.id for item in following})
+    if lost or not following:
+        words = f"attachment {', '.join(lost) or '?'} was not read"
         return Leg((Hop(site, "gateway", Passage.UNKNOWN, tgw, words),), _toward(target))
     kinds = {item.kind for item in following}
     if kinds == {"vpn"}:

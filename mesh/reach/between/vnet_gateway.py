@@ -139,7 +139,9 @@ def _propagates(place: Place, gateway: VnetGateway) -> Said:
     hub = find_vnet(azure, gateway.vnet)
     subnet = next((item for item in hub.subnets if item.name == "GatewaySubnet"), None) if hub else None
     table = user_table(azure, hub, subnet.id) if hub and subnet else None
-    if table is not None and not isinstance(table, Unread) and table.disable_bgp:
+    if isinstance(table, Unread):
+        return Passage.UNKNOWN, f"routes of GatewaySubnet were not read: {table}", table.right
+    if table is not None and table.disable_bgp:
         return Passage.CLOSED, f"{leaf(table.id)} on GatewaySubnet has disableBgpRoutePropagation", ""
     return Passage.OPEN, "", ""
 
