@@ -6,6 +6,7 @@ compared without regard to case by ``same``. A list that could not be read is ``
 
 from msgspec import Struct
 
+from mesh.model.network import FirewallRule
 from mesh.model.unread import Unread
 
 
@@ -128,6 +129,17 @@ class VnetGateway(Struct, frozen=True, order=True):
     learned: tuple[LearnedRoute, ...] | Unread = ()
 
 
+class AdminRule(Struct, frozen=True, order=True):
+    """A security admin rule of a Virtual Network Manager in force on the nodes' VNet: judged before the NSGs.
+
+    ``network_manager_effective_security_admin_rules`` (``listNetworkManagerEffectiveSecurityAdminRules``). ``access``
+    is ``Allow`` (the NSGs decide), ``Deny`` or ``AlwaysAllow`` (the NSGs are passed over); ``rule`` the rest of it.
+    """
+
+    rule: FirewallRule
+    access: str
+
+
 class AzureNetwork(Struct, frozen=True):
     """All of it for one subscription: the nodes' VNets and the hubs they are peered with.
 
@@ -139,4 +151,5 @@ class AzureNetwork(Struct, frozen=True):
     gateways: tuple[VnetGateway, ...] | Unread = ()
     connections: tuple[GatewayConnection, ...] | Unread = ()
     local_gateways: tuple[LocalNetworkGateway, ...] | Unread = ()
+    admin_rules: tuple[AdminRule, ...] | Unread = ()
     tags: dict[str, tuple[str, ...]] = {}

@@ -11,6 +11,7 @@ from mesh.model.network import FirewallGroup
 from mesh.model.site import Site
 from mesh.model.unread import Unread
 from mesh.model.vpc import Nacl
+from mesh.reach.admin import ACCESS, NOBODY, admin_hop, judge_admin
 from mesh.reach.between.vnet_routes import Tag, find_vnet, user_table, virtual_network
 from mesh.reach.classes import NodeClass
 from mesh.reach.hops import Hop, Passage, answered
@@ -75,8 +76,7 @@ class Ends:
                 else:
                     shut.append(denied(self._entries(nacl, direction, flow), EVERYTHING)[0])
                     shut.append(self._replies(nacl, _other(direction), flow).denied if answered(flow) else NOTHING)
-            for group in self.nsgs(near):
-                judged = self._nsg(near, group.kind, direction, flow)
+            for judged in self._azure(near, direction, flow):
                 shut.append(judged.denied)
                 doubt.append(judged.unsure)
             return union(*shut), union(*doubt)
@@ -94,7 +94,11 @@ class Ends:
             return found if direction == OUT else found[::-1]
         if site.azure is not None:
             order = ("nsg-subnet", "nsg-nic") if direction == IN else ("nsg-nic", "nsg-subnet")
-            return [self._nsg_hop(near, kind, direction, flow, far) for kind in order]
+            first = admin_hop(near.site, site.azure.admin_rules, self._admin(near, direction, flow)[0], far.addresses)
+            return [
+                *([first] if first else []),
+                *(self._nsg_hop(near, kind, direction, flow, far) for kind in order),
+            ]
         return []
 
     def reply_hop(self, near: NodeClass, direction: str, flow: Flow, far: Ranges, subnet: str = "") -> Hop | None:
@@ -261,6 +265,26 @@ class Ends:
         found: tuple[tuple[FirewallGroup, FirewallGroup], ...] = self._once(("nsgs", near), work_out)
         return found
 
+    def _admin(self, near: NodeClass, direction: str, flow: Flow) -> tuple[Judged, Ranges]:
+        azure = self._sites[near.site].azure
+        rules = azure.admin_rules if azure else ()
+        if isinstance(rules, Unread) or not rules:
+            return NOBODY
+        found: tuple[Judged, Ranges] = self._once(
+            ("admin", near, direction, flow), lambda: judge_admin(rules, direction, flow, near.addresses)
+        )
+        return found
+
+    def _azure(self, near: NodeClass, direction: str, flow: Flow) -> list[Judged]:
+        """What each of the rule sets on the way says of all addresses."""
+        azure = self._sites[near.site].azure
+        if azure is None:
+            return []
+        found = [self._nsg(near, group.kind, direction, flow) for group in self.nsgs(near)]
+        if isinstance(azure.admin_rules, Unread) or any(item.access not in ACCESS for item in azure.admin_rules):
+            found.append(Judged(unsure=EVERYTHING))
+        return [*found, self._admin(near, direction, flow)[0]]
+
     def _nsg(self, near: NodeClass, kind: str, direction: str, flow: Flow) -> Judged:
         """What an NSG says of all addresses. Whatever is not VirtualNetwork is Internet, so where both readings of the
         tag agree the verdict is sure.
@@ -269,10 +293,12 @@ class Ends:
         def work_out() -> Judged:
             least, most = next(pair for pair in self._tagged(near) if pair[0].kind == kind)
             one = judge_group(least, direction, flow, FarEnd(EVERYTHING), near.addresses)
-            if not self._tag(near).perhaps:
+            past = self._admin(near, direction, flow)[1]
+            if not self._tag(near).perhaps and not past:
                 return one
             other = judge_group(most, direction, flow, FarEnd(EVERYTHING), near.addresses)
-            allowed, shut = overlap(one.allowed, other.allowed), overlap(one.denied, other.denied)
+            allowed = union(overlap(one.allowed, other.allowed), past)
+            shut = minus(overlap(one.denied, other.denied), past)
             return Judged(allowed, shut, minus(EVERYTHING, union(allowed, shut)))
 
         found: Judged = self._once(("nsg", near, kind, direction, flow), work_out)
@@ -292,7 +318,8 @@ class Ends:
             first = far.addresses[0][0] if far.addresses else 0
             one = judge_group(group, direction, flow, FarEnd(((first, first),)), near.addresses)
             by = next((rule for rule in one.by if rule.allow), None)
-            return Hop(near.site, kind, Passage.OPEN, group.id, rule_words(by) if by else "")
+            passed = "" if one.allowed else "passed over by an admin rule"
+            return Hop(near.site, kind, Passage.OPEN, group.id, passed or (rule_words(by) if by else ""))
         if not shut:
             tag = self._tag(near)
             why = _untold(group, direction, bool(tag.perhaps)) or f"{count} rules, not decided for these addresses"

@@ -29,7 +29,7 @@ _V6: Final[Ranges] = EVERYTHING[1:]
 
 
 _Pair = tuple[NodeClass, NodeClass]
-_RULES: Final = ("SG ", "NACL ", "NSG ")
+_RULES: Final = ("SG ", "NACL ", "NSG ", "admin ")
 
 
 class _Group(Struct, frozen=True, eq=False):
