@@ -351,7 +351,8 @@ def _blamed(way: Way, passage: Passage) -> Iterable[str]:
 
 def _attached(site: Site) -> set[str]:
     aws = site.aws
-    if aws is None or isinstance(aws.tgw_attachments, Unread):
+    # Unread NACLs leave every class in doubt by its own subnet's already: the others add nothing to the verdict.
+    if aws is None or isinstance(aws.tgw_attachments, Unread) or isinstance(aws.nacls, Unread):
         return set()
     return {item for one in aws.tgw_attachments if one.resource == site.network for item in one.subnets}
 
