@@ -147,7 +147,7 @@ class RecordedCloud:
     def _unasked(self, *_: object) -> Any:
         raise NotRead(Reason.NOT_COLLECTED, "a recording has no cloud to ask")
 
-    identity = network = firewall = vpn = load_balancer = _unasked
+    identity = network = firewall = vpn = paths = load_balancer = _unasked
 
 
 def _metadata(item: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from mesh import catalogue as fact
-from mesh.facts import FactName, FactStore, Known, Origin
+from mesh.facts import Fact, FactName, FactStore, Known, Origin
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import ContextRef, Provider, Right
 from mesh.model.kubernetes import Node, provider_of
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, LoadBalancer, VpnConnection
+from mesh.model.site import CloudPaths
 from mesh.reading import Cached, Collected, Cost, NotRead, Scope
 from mesh.subject import OfCluster
 from mesh.text import plural
@@ -33,12 +34,17 @@ class CloudReader(Protocol):
     def vpn(self) -> tuple[VpnConnection, ...]:
         """Site-to-site connections of that network."""
 
+    def paths(self, seconds: float) -> CloudPaths:
+        """Where the nodes stand and what lies between them and the edge; a list not read in time is ``Unread``."""
+
     def load_balancer(self, server: MeshApiServer) -> LoadBalancer | None:
         """The load balancer behind the mesh API's Service."""
 
 
 T = TypeVar("T")
 _THREADS: Final = 32
+# Less than a row has: what has come by then is kept.
+_PATHS_SECONDS: Final = 50.0
 Make = Callable[[ContextRef, tuple[Node, ...], Cached], CloudReader]
 Read = Callable[[CloudReader, FactStore, ContextRef], Any]
 
@@ -51,15 +57,37 @@ class Once:
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
 
+    def forget(self) -> None:
+        """Begin anew; what is being fetched for an earlier reading is not kept for the next."""
+        with self._guard:
+            self._values, self._locks = {}, {}
+
     def __call__(self, name: str, make: Callable[[], T]) -> T:
         """See ``Cached``."""
         with self._guard:
+            values = self._values
             lock = self._locks.setdefault(name, threading.RLock())
         with lock:
-            if name not in self._values:
-                self._values[name] = make()
-            value: T = self._values[name]
-            return value
+            if name not in values:
+                try:
+                    values[name] = make()
+                except NotRead as error:
+                    # What is denied or throttled is not asked again by every row that needs it.
+                    values[name] = error
+            value: T | NotRead = values[name]
+        if isinstance(value, NotRead):
+            raise value
+        return value
+
+
+class _Held:
+    """A cluster's reader, the nodes it was made for, what it remembers, and of which reading."""
+
+    def __init__(self, nodes: tuple[Node, ...], once: Once, reader: "CloudReader", reading: float) -> None:
+        self.nodes = nodes
+        self.once = once
+        self.reader = reader
+        self.reading = reading
 
 
 class CloudReaders:
@@ -67,7 +95,7 @@ class CloudReaders:
 
     def __init__(self, makers: Mapping[Provider, Make]) -> None:
         self._makers = makers
-        self._readers: dict[str, tuple[tuple[Node, ...], CloudReader]] = {}
+        self._readers: dict[str, _Held] = {}
         self._lock = threading.Lock()
         self._seats = threading.Semaphore(_THREADS)
 
@@ -98,26 +126,34 @@ class CloudReaders:
         threading.Thread(target=run, name="cloud", daemon=True).start()
         return await answer
 
-    def of(self, ref: ContextRef, nodes: tuple[Node, ...], *, fresh: bool = False) -> CloudReader | None:
-        """The reader for a cluster, or None where it is in no cloud we read; ``fresh`` forgets what was fetched."""
+    def of(
+        self, ref: ContextRef, nodes: tuple[Node, ...], reading: float, *, fresh: bool = False
+    ) -> CloudReader | None:
+        """The reader for a cluster, or None where it is in no cloud we read.
+
+        What was fetched serves all rows of one ``reading`` and none of a later one; ``fresh`` signs in anew too.
+        """
         make = self._makers.get(provider_of(ref, nodes))
         if make is None:
             return None
         with self._lock:
             known = self._readers.get(ref.key)
-            if known is None or fresh or known[0] != nodes:
-                known = (nodes, make(ref, nodes, Once()))
-                self._readers[ref.key] = known
-            return known[1]
+            if known is None or fresh or known.nodes != nodes:
+                once = Once()
+                known = self._readers[ref.key] = _Held(nodes, once, make(ref, nodes, once), reading)
+            elif known.reading != reading:
+                known.once.forget()
+                known.reading = reading
+            return known.reader
 
     def nodes(self, key: str) -> tuple[Node, ...]:
         """The nodes a cluster's reader was last made for."""
         known = self._readers.get(key)
-        return known[0] if known else ()
+        return known.nodes if known else ()
 
 
 class CloudCollector:
-    """A row of the Facts screen that asks a cloud for one fact."""
+    """A row of the Facts screen that asks a cloud for a fact, and beside it for others that stand by themselves."""
 
     rbac: tuple[Right, ...] = ()
     cost = Cost.NORMAL
@@ -132,27 +168,43 @@ class CloudCollector:
         readers: CloudReaders,
         *,
         needs: tuple[FactName[Any], ...] = (),
+        beside: Mapping[FactName[Any], Read] | None = None,
     ) -> None:
         self.id = id_
         self.label = label
-        self.provides: tuple[FactName[Any], ...] = (provides,)
+        self._reads = {provides: read, **(beside or {})}
+        self.provides: tuple[FactName[Any], ...] = tuple(self._reads)
         self.needs: tuple[FactName[Any], ...] = (fact.NODES, *needs)
         self.timeout_s = 60.0
         self._fact = provides
-        self._read = read
         self._readers = readers
 
     async def collect(self, scope: Scope) -> Collected:
         """Ask in a thread: the SDKs block."""
         nodes = scope.facts.get(fact.NODES, OfCluster(scope.ref.key))
         known = nodes.value if isinstance(nodes, Known) else ()
-        reader = self._readers.of(scope.ref, known, fresh=self._fact is fact.CLOUD)
+        reader = self._readers.of(scope.ref, known, scope.now, fresh=self._fact is fact.CLOUD)
         if reader is None:
-            return Collected({self._fact: scope.known(None, "no cloud")}, "no cloud")
+            return Collected({name: scope.known(None, "no cloud") for name in self.provides}, "no cloud")
         if not isinstance(nodes, Known):
             raise NotRead(nodes.reason, "the nodes are not known, and they name the cloud's objects", nodes.lift)
-        value = await self._readers.ask(partial(self._read, reader, scope.facts, scope.ref))
-        return Collected({self._fact: scope.known(value, self.label, Origin.CLOUD)}, _cell(value))
+        found = await asyncio.gather(*(self._one(read, reader, scope) for read in self._reads.values()))
+        lost = [one for one in found if isinstance(one, NotRead)]
+        if len(lost) == len(found):
+            raise lost[0]
+        facts: dict[FactName[Any], Fact] = {
+            name: one.unknown if isinstance(one, NotRead) else one for name, one in zip(self._reads, found, strict=True)
+        }
+        words = (_cell(one.value) for one in facts.values() if isinstance(one, Known))
+        return Collected(facts, " · ".join(filter(None, words)))
+
+    async def _one(self, read: Read, reader: CloudReader, scope: Scope) -> Known | NotRead:
+        """A fact, or why there is none: another of the same row is not lost with it."""
+        try:
+            value = await self._readers.ask(partial(read, reader, scope.facts, scope.ref))
+        except NotRead as error:
+            return error
+        return scope.known(value, self.label, Origin.CLOUD)
 
 
 def _mesh_api(reader: CloudReader, facts: FactStore, ref: ContextRef) -> LoadBalancer | None:
@@ -175,6 +227,7 @@ def cloud_collectors(readers: CloudReaders) -> tuple[CloudCollector, ...]:
             lambda r, _, __: r.network(),
             readers,
             needs=(fact.CLOUD,),
+            beside={fact.CLOUD_PATHS: lambda r, _, __: r.paths(_PATHS_SECONDS)},
         ),
         CloudCollector(
             "cloud-firewall",
@@ -203,6 +256,8 @@ def _cell(value: object) -> str:
             return f"{value.provider.value} {value.name} {value.region}".strip()
         case CloudNetwork():
             return f"{value.id.rpartition('/')[2]} {', '.join(value.prefixes[:2])}"
+        case CloudPaths():
+            return f"{plural(len(value.unread), 'list')} not read" if value.unread else ""
         case Firewall():
             rules = sum(len(group.rules) for group in value.groups)
             return f"{plural(len(value.groups), 'group')}, {plural(rules, 'rule')}"

@@ -17,6 +17,7 @@ from mesh.model.cilium import (
 from mesh.model.context import ContextRef, Rights, ServerVersion
 from mesh.model.kubernetes import HelmRelease, Node, Owner, Pod, Service, Workload
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, LoadBalancer, VpnConnection
+from mesh.model.site import CloudPaths
 
 _SLOW: Final = 3600.0
 _QUICK: Final = 900.0
@@ -76,6 +77,9 @@ CLOUD: Final[FactName[CloudIdentity | None]] = FactName(
 )
 CLOUD_NETWORK: Final[FactName[CloudNetwork | None]] = FactName(
     "cloud.network", CloudNetwork | None, "VPC or VNet; none = not in a cloud we read", _SLOW
+)
+CLOUD_PATHS: Final[FactName[CloudPaths | None]] = FactName(
+    "cloud.paths", CloudPaths | None, "what lies between the nodes and the edge; none = not in a cloud we read", _QUICK
 )
 FIREWALL: Final[FactName[Firewall | None]] = FactName(
     "cloud.firewall", Firewall | None, "rules on the nodes; none = not in a cloud we read", _QUICK

@@ -14,11 +14,16 @@ T = TypeVar("T")
 
 
 class NotRead(Exception):
-    """Something could not be read; ``unknown`` says why and what would lift it. Collectors turn it into facts."""
+    """Something could not be read; ``unknown`` says why and what would lift it. Collectors turn it into facts.
 
-    def __init__(self, reason: Reason, detail: str = "", lift: str = "") -> None:
+    ``right`` is the action of a cloud that was asked for, ``code`` the error code it answered with.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", lift: str = "", *, right: str = "", code: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.unknown = Unknown(reason, detail, lift)
+        self.right = right
+        self.code = code
 
 
 class Answer(Struct, frozen=True):
@@ -136,7 +141,7 @@ class Collector(Protocol):
 
 
 class Cached(Protocol):
-    """Remembers by name what was fetched once; safe to call from several threads."""
+    """Remembers by name what was fetched once in a reading; safe to call from several threads."""
 
     def __call__(self, name: str, make: Callable[[], T]) -> T:
-        """The remembered value, or what ``make`` gives; its error is not remembered."""
+        """The remembered value, or what ``make`` gives; its ``NotRead`` is remembered too, other errors are not."""

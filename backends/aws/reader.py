@@ -3,17 +3,21 @@
 from typing import Any
 
 from backends.aws.balancers import AwsBalancers
+from backends.aws.paths import read_network
 from backends.aws.rules import owner_of, rule_from
 from backends.aws.session import AwsSession, argument
+from backends.aws.tables import VpcTables
+from backends.parts import Part, attempt
 from mesh.facts import Reason
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import ContextRef, Provider
 from mesh.model.kubernetes import Node
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, FirewallGroup, LoadBalancer, VpnConnection
+from mesh.model.site import CloudPaths, NodePlace
 from mesh.reading import Cached, NotRead
 from mesh.text import clean
 
-_CHUNK = 100
+_CHUNK = 200
 
 
 class AwsReader:
@@ -74,13 +78,7 @@ class AwsReader:
         """Network interface by node name: the one that owns the node's InternalIP (§1.2)."""
 
         def read() -> dict[str, dict[str, Any]]:
-            ids = [i for node in self.nodes if (i := node.provider_id.rpartition("/")[2]).startswith("i-")]
-            instances: list[dict[str, Any]] = []
-            for start in range(0, len(ids), _CHUNK):
-                pages = self.session.pages(
-                    "ec2", "describe_instances", "Reservations", InstanceIds=ids[start : start + _CHUNK]
-                )
-                instances += [instance for reservation in pages for instance in reservation["Instances"]]
+            instances = self._instances()
             by_address: dict[str, dict[str, Any]] = {}
             for instance in instances:
                 for interface in instance.get("NetworkInterfaces", []):
@@ -95,8 +93,35 @@ class AwsReader:
 
         return self._cached("interfaces", read)
 
+    def _instances(self) -> list[dict[str, Any]]:
+        """All of the cluster's VPC in one question, whatever the number of nodes; else the nodes' by their ids.
+
+        Ids go as a filter: asked for by name, one instance that is gone by now would lose the others.
+        """
+        try:
+            vpc = str(self._cluster().get("resourcesVpcConfig", {}).get("vpcId", ""))
+        except NotRead:
+            vpc = ""
+        ids = [i for node in self.nodes if (i := node.provider_id.rpartition("/")[2]).startswith("i-")]
+        name, chunks = ("vpc-id", [[vpc]]) if vpc else ("instance-id", _chunks(ids))
+        reservations = [
+            row
+            for values in chunks
+            for row in self.session.pages(
+                "ec2",
+                "describe_instances",
+                "Reservations",
+                Filters=[{"Name": name, "Values": values}],
+                PaginationConfig={"PageSize": 1000},
+            )
+        ]
+        return [instance for reservation in reservations for instance in reservation.get("Instances", [])]
+
     def _vpc_id(self) -> str:
-        found = {str(interface["VpcId"]) for interface in self._interfaces().values()}
+        try:
+            found = {str(interface["VpcId"]) for interface in self._interfaces().values()}
+        except NotRead:
+            found = set()  # the cluster tells it too
         if len(found) == 1:
             return found.pop()
         vpc = self._cluster().get("resourcesVpcConfig", {}).get("vpcId", "")
@@ -109,14 +134,13 @@ class AwsReader:
     def network(self) -> CloudNetwork:
         """All prefixes of the VPC, secondary ones too; subnets of the nodes; the Service range."""
         vpc_id = self._vpc_id()
-        vpcs = self.session.pages("ec2", "describe_vpcs", "Vpcs", VpcIds=[vpc_id])
         prefixes = [
             block["CidrBlock"]
-            for vpc in vpcs
+            for vpc in self._tables().vpcs()
             for block in vpc.get("CidrBlockAssociationSet", [])
             if block.get("CidrBlockState", {}).get("State", "associated") == "associated"
         ]
-        subnets = self._subnets(vpc_id)
+        subnets = {row["SubnetId"]: row["CidrBlock"] for row in self._tables().subnets()}
         used = {str(interface["SubnetId"]) for interface in self._interfaces().values()}
         service = self._cluster().get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr")
         return CloudNetwork(
@@ -127,25 +151,28 @@ class AwsReader:
             peer_prefixes=self._peered(vpc_id),
         )
 
-    def _subnets(self, vpc_id: str) -> dict[str, str]:
-        def read() -> dict[str, str]:
-            filters = [{"Name": "vpc-id", "Values": [vpc_id]}]
-            rows = self.session.pages("ec2", "describe_subnets", "Subnets", Filters=filters)
-            return {row["SubnetId"]: row["CidrBlock"] for row in rows}
-
-        return self._cached("subnets", read)
+    def _tables(self) -> VpcTables:
+        return VpcTables(self.session, self._cached, self._vpc_id())
 
     def _peered(self, vpc_id: str) -> tuple[str, ...]:
         prefixes: set[str] = set()
-        for side, other in (("requester", "AccepterVpcInfo"), ("accepter", "RequesterVpcInfo")):
-            filters = [{"Name": f"{side}-vpc-info.vpc-id", "Values": [vpc_id]}]
-            rows = self.session.pages(
-                "ec2", "describe_vpc_peering_connections", "VpcPeeringConnections", Filters=filters
-            )
-            for row in rows:
-                if row.get("Status", {}).get("Code") == "active":
-                    prefixes |= {block["CidrBlock"] for block in row.get(other, {}).get("CidrBlockSet", [])}
+        for row in self._tables().peerings():
+            own = row.get("RequesterVpcInfo", {}).get("VpcId") == vpc_id
+            if row.get("Status", {}).get("Code") == "active":
+                other = row.get("AccepterVpcInfo" if own else "RequesterVpcInfo", {})
+                prefixes |= {block["CidrBlock"] for block in other.get("CidrBlockSet", [])}
         return tuple(sorted(prefixes))
+
+    def paths(self, seconds: float) -> CloudPaths:
+        """The nodes' places and the VPC around them; what cannot be read within ``seconds`` is ``Unread``."""
+        tables = self._tables()
+        places = attempt(Part("ec2:DescribeInstances", f"DescribeInstances of {tables.vpc}", self._places))
+        return CloudPaths(tables.vpc, places, aws=read_network(tables, seconds))
+
+    def _places(self) -> tuple[NodePlace, ...]:
+        found = self._interfaces()
+        subnets = {name: str(interface.get("SubnetId", "")) for name, interface in found.items()}
+        return tuple(sorted(NodePlace(node.name, node.internal_ips, subnets.get(node.name, "")) for node in self.nodes))
 
     def firewall(self) -> Firewall:
         """Every group on the nodes' interfaces with its rules; nodes whose interface was not found are ``unread``."""
@@ -163,6 +190,7 @@ class AwsReader:
             return ()
         ids = sorted(nodes_of)
         described = self.session.pages("ec2", "describe_security_groups", "SecurityGroups", GroupIds=ids)
+        expand = VpcTables(self.session, self._cached, "").prefix_list
         filters = [{"Name": "group-id", "Values": ids}]
         rows = self.session.pages("ec2", "describe_security_group_rules", "SecurityGroupRules", Filters=filters)
         return tuple(
@@ -171,39 +199,24 @@ class AwsReader:
                 name=clean(group.get("GroupName", ""), 120),
                 kind="sg",
                 nodes=tuple(sorted(nodes_of[group["GroupId"]])),
-                rules=tuple(
-                    sorted(rule_from(row, self._prefix_list) for row in rows if row["GroupId"] == group["GroupId"])
-                ),
+                rules=tuple(sorted(rule_from(row, expand) for row in rows if row["GroupId"] == group["GroupId"])),
                 managed_by=owner_of(group.get("Tags", [])),
             )
             for group in sorted(described, key=lambda item: str(item["GroupId"]))
         )
 
-    def _prefix_list(self, list_id: str) -> tuple[str, ...] | None:
-        try:
-            rows = self.session.pages("ec2", "get_managed_prefix_list_entries", "Entries", PrefixListId=list_id)
-        except NotRead:
-            return None
-        return tuple(row["Cidr"] for row in rows)
-
     def vpn(self) -> tuple[VpnConnection, ...]:
-        """Connections of the VPC's virtual private gateways. The answer carries pre-shared keys: only these fields
-        leave.
-        """
-        filters = [{"Name": "attachment.vpc-id", "Values": [self._vpc_id()]}]
-        gateways = [
-            row["VpnGatewayId"]
-            for row in self.session.pages("ec2", "describe_vpn_gateways", "VpnGateways", Filters=filters)
-        ]
-        if not gateways:
-            return ()
-        filters = [{"Name": "vpn-gateway-id", "Values": gateways}]
-        rows = self.session.pages("ec2", "describe_vpn_connections", "VpnConnections", Filters=filters)
-        return tuple(sorted(_connection(row) for row in rows if row.get("State") not in ("deleted", "deleting")))
+        """Connections of the VPC's virtual private gateways; their keys were left out where they came in."""
+        rows = (row for row in self._tables().vpns() if row.get("VpnGatewayId") and row.get("State") != "deleting")
+        return tuple(sorted(_connection(row) for row in rows))
 
     def load_balancer(self, server: MeshApiServer) -> LoadBalancer | None:
         """The balancer whose DNS name the Service has."""
         return AwsBalancers(self.session, self.groups).find(server)
+
+
+def _chunks(ids: list[str]) -> list[list[str]]:
+    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
 
 
 def _connection(row: dict[str, Any]) -> VpnConnection:

@@ -2,9 +2,10 @@
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
+from backends.parts import AT_ONCE
 from mesh.facts import Reason
 from mesh.model.context import ContextRef
 from mesh.reading import NotRead
@@ -26,6 +27,8 @@ _THROTTLED = {
     "EC2ThrottledException",
     "TooManyRequestsException",
 }
+# What policies call a service where the SDK calls it otherwise.
+_IAM = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 _EXPIRED_CLASSES = {"UnauthorizedSSOTokenError", "SSOTokenLoadError", "TokenRetrievalError", "CredentialRetrievalError"}
 
 
@@ -48,6 +51,7 @@ class AwsSession:
         self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._session: Any = None
+        self._seats = threading.Semaphore(AT_ONCE)
 
     @property
     def login(self) -> str:
@@ -77,31 +81,43 @@ class AwsSession:
 
     def call(self, service: str, action: str, **arguments: Any) -> dict[str, Any]:
         """One call. Raises ``NotRead`` naming the right that would lift a denial."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer: dict[str, Any] = getattr(self.client(service), action)(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise self.not_read(error, f"{service}:{_camel(action)}") from error
-        return answer
+        found: dict[str, Any] = self._guard(service, action, lambda client: getattr(client, action)(**arguments))
+        return found
 
     def pages(self, service: str, action: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
         """Every item under ``key`` of every page. Raises ``NotRead``."""
+        return [item for page in self.every_page(service, action, **arguments) for item in page.get(key, [])]
+
+    def every_page(self, service: str, action: str, **arguments: Any) -> list[dict[str, Any]]:
+        """The pages themselves. Raises ``NotRead``."""
+
+        def ask(client: Any) -> list[dict[str, Any]]:
+            if not client.can_paginate(action):
+                return [getattr(client, action)(**arguments)]
+            return list(client.get_paginator(action).paginate(**arguments))
+
+        found: list[dict[str, Any]] = self._guard(service, action, ask)
+        return found
+
+    def _guard(self, service: str, action: str, ask: Callable[[Any], Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = self.client(service)
         try:
-            if not client.can_paginate(action):
-                return list(getattr(client, action)(**arguments).get(key, []))
-            pages: Iterator[dict[str, Any]] = client.get_paginator(action).paginate(**arguments)
-            return [item for page in pages for item in page.get(key, [])]
+            with self._seats:
+                return ask(client)
         except (ClientError, BotoCoreError) as error:
-            raise self.not_read(error, f"{service}:{_camel(action)}") from error
+            raise self.not_read(error, f"{_IAM.get(service, service)}:{_camel(action)}") from error
 
     def not_read(self, error: Exception, right: str) -> NotRead:
         """An SDK error in our words."""
         response = getattr(error, "response", None)
         code = str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+        made = self._words(error, right, code)
+        made.right, made.code = right, one_line(code, 80)
+        return made
+
+    def _words(self, error: Exception, right: str, code: str) -> NotRead:
         text = one_line(str(error), 300)
         name = type(error).__name__
         if code in _DENIED:

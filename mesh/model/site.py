@@ -22,6 +22,26 @@ class NodePlace(Struct, frozen=True, order=True):
     subnet: str = ""
 
 
+class CloudPaths(Struct, frozen=True):
+    """What a cloud tells of the way from a cluster's nodes to its edge: where they stand, and the network around them.
+
+    ``network`` is the id of the nodes' VPC or VNet; one of ``aws`` and ``azure`` is there. What could not be read is
+    ``Unread`` by itself, so that one missing right loses one list.
+    """
+
+    network: str
+    places: tuple[NodePlace, ...] | Unread = ()
+    aws: AwsNetwork | None = None
+    azure: AzureNetwork | None = None
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """All that could not be read."""
+        cloud = self.aws or self.azure
+        parts = (self.places, *(getattr(cloud, name) for name in cloud.__struct_fields__)) if cloud else (self.places,)
+        return tuple(part for part in parts if isinstance(part, Unread))
+
+
 class Premises(Struct, frozen=True):
     """A network of one's own as ``meshwright.toml`` describes it; nothing of it can be read.
 

@@ -42,12 +42,15 @@ class Nacl(Struct, frozen=True, order=True):
 
 
 class VpcSubnet(Struct, frozen=True, order=True):
-    """``describe_subnets``; ``zone`` = ``AvailabilityZone``."""
+    """``describe_subnets``; ``zone`` = ``AvailabilityZone``, ``tags`` those of ``kubernetes.io/``, which place load
+    balancers.
+    """
 
     id: str
     vpc: str
     cidrs: tuple[str, ...] = ()
     zone: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class VpcRoute(Struct, frozen=True, order=True):

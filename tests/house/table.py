@@ -11,6 +11,7 @@ IMPURE = frozenset(
 STARTING = frozenset("multiprocessing pty signal socket ssl subprocess threading".split())
 SHARED_BACKENDS = (
     "backends.authority",
+    "backends.parts",
     "backends.process",
     "backends.credentials",
     "backends.certificates",
@@ -53,6 +54,7 @@ TABLE: tuple[Row, ...] = (
     Row("backends", ("mesh",), ("msgspec",)),
     _backend("process"),
     _backend("store"),
+    _backend("parts"),
     _backend("credentials", "yaml"),
     _backend("authority", "cryptography"),
     _backend("certificates", "cryptography"),
