@@ -99,6 +99,11 @@ def _firewall(value: Any) -> str:
     return f"groups {groups}; nodes without a group {listed(value.unguarded)}; unread {listed(value.unread)}"
 
 
+def _paths(value: Any) -> str:
+    missing = listed(str(part) for part in value.unread)
+    return f"{value.network.rpartition('/')[2]}: what lies between its nodes and the edge; unread {missing}"
+
+
 def _balancer(value: Any) -> str:
     reach = {True: "internal", False: "public", None: "scheme not told"}[value.internal]
     return f"{value.id}: {reach}, addresses {listed(value.addresses, 4)}, target port {value.target_port}"
@@ -132,6 +137,7 @@ _QUOTES: Final[dict[str, Callable[[Any], str]]] = {
     "cilium.owner": lambda v: f"{v.kind.value} {v.name} ({v.evidence})",
     "cloud.identity": _cloud,
     "cloud.network": _network,
+    "cloud.paths": _paths,
     "cloud.firewall": _firewall,
     "cloud.vpn": lambda v: listed(f"{c.id} {c.state}, tunnels {c.tunnels_up}/{c.tunnels}" for c in v),
     "cloud.load-balancer": _balancer,

@@ -1,5 +1,6 @@
 """An EKS cluster's account, VPC, rules, VPN and load balancers, read through boto3 (cloud-network §1.2, §2)."""
 
+import time
 from typing import Any
 
 from backends.aws.balancers import AwsBalancers
@@ -165,9 +166,10 @@ class AwsReader:
 
     def paths(self, seconds: float) -> CloudPaths:
         """The nodes' places and the VPC around them; what cannot be read within ``seconds`` is ``Unread``."""
+        began = time.monotonic()
         tables = self._tables()
         places = attempt(Part("ec2:DescribeInstances", f"DescribeInstances of {tables.vpc}", self._places))
-        return CloudPaths(tables.vpc, places, aws=read_network(tables, seconds))
+        return CloudPaths(tables.vpc, places, aws=read_network(tables, seconds - (time.monotonic() - began)))
 
     def _places(self) -> tuple[NodePlace, ...]:
         found = self._interfaces()

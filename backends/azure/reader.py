@@ -2,19 +2,24 @@
 §1.3, §3).
 """
 
+import time
 from functools import partial
 from typing import Any
 
 from backends.azure import ids
 from backends.azure.balancers import find_balancer
-from backends.azure.gateways import Gateways
+from backends.azure.gateways import connections, known_prefixes
+from backends.azure.paths import prefixes_of, read_network
 from backends.azure.rules import rules_from
 from backends.azure.session import LOGIN, AzureSession
+from backends.azure.tables import VnetTables
+from backends.parts import Part, attempt
 from mesh.facts import Reason
 from mesh.model.cilium import MeshApiServer
 from mesh.model.context import ContextRef, Provider
 from mesh.model.kubernetes import Node
 from mesh.model.network import CloudIdentity, CloudNetwork, Firewall, FirewallGroup, LoadBalancer, VpnConnection
+from mesh.model.site import CloudPaths, NodePlace
 from mesh.reading import Cached, NotRead
 from mesh.text import clean
 
@@ -125,7 +130,7 @@ class AzureReader:
         """The VNet of the nodes' subnets; often in a resource group of its own."""
 
         def read() -> dict[str, Any]:
-            subnets = {self._subnet_of(nic) for nic in self._interfaces().values()} - {""}
+            subnets = self._node_subnets()
             found = {subnet.lower().partition("/subnets/")[0]: subnet for subnet in subnets}
             if len(found) != 1:
                 raise NotRead(Reason.INVALID, f"the nodes are in {len(found)} virtual networks; one was expected")
@@ -138,6 +143,17 @@ class AzureReader:
 
         return self._cached("vnet", read)
 
+    def _node_subnets(self) -> set[str]:
+        """Ids of the subnets of the nodes' NICs; where these cannot be read, of the cluster's agent pools."""
+        try:
+            return {self._subnet_of(nic) for nic in self._interfaces().values()} - {""}
+        except NotRead:
+            pools = self._cluster().get("properties", {}).get("agentPoolProfiles") or []
+            found = {str(pool.get("vnetSubnetID") or "") for pool in pools} - {""}
+            if not found:
+                raise
+            return found
+
     def network(self) -> CloudNetwork:
         """VNet prefixes, the nodes' subnets, the Service range, and prefixes of connected peers."""
         vnet = self._vnet()
@@ -147,7 +163,7 @@ class AzureReader:
         return CloudNetwork(
             id=str(vnet.get("id", "")),
             prefixes=tuple(vnet["properties"].get("addressSpace", {}).get("addressPrefixes", [])),
-            node_subnets=tuple(sorted({prefix for row in subnets for prefix in _prefixes(row)})),
+            node_subnets=tuple(sorted({prefix for row in subnets for prefix in prefixes_of(row)})),
             service_cidrs=tuple(service.get("serviceCidrs") or filter(None, [service.get("serviceCidr")])),
             peer_prefixes=_peered(vnet),
         )
@@ -199,7 +215,7 @@ class AzureReader:
             vnet = self._vnet()
             own = vnet["properties"].get("addressSpace", {}).get("addressPrefixes", [])
             try:
-                remote = self._gateways().prefixes()
+                remote = known_prefixes(self._tables())
             except NotRead:
                 remote = None
             whole = (
@@ -217,22 +233,36 @@ class AzureReader:
         for row in self._vnet()["properties"].get("subnets", []):
             table = row.get("properties", {}).get("routeTable", {}).get("id")
             if table and str(row.get("id", "")).lower() in used:
-                read = self.session.call(
-                    "Microsoft.Network/routeTables/read",
-                    partial(self.session.network().route_tables.get, ids.group(table), ids.name(table)),
-                )
+                read = self._tables().route_tables().get(table.lower())
+                if read is None:
+                    right = "Microsoft.Network/routeTables/read"
+                    raise NotRead(Reason.INVALID, f"{right}: not found: {table}", right=right)
                 routes = read.get("properties", {}).get("routes", [])
                 prefixes |= {
                     p for route in routes if (p := route.get("properties", {}).get("addressPrefix")) and p[:1].isdigit()
                 }
         return prefixes - {"0.0.0.0/0"}
 
-    def _gateways(self) -> Gateways:
-        return self._cached("gateways", lambda: Gateways(self.session, self._vnet()))
+    def _tables(self) -> VnetTables:
+        return VnetTables(self.session, self._cached, self._vnet())
 
     def vpn(self) -> tuple[VpnConnection, ...]:
         """Connections of the VNet's gateway, or of the gateway of the hub it uses."""
-        return self._gateways().connections()
+        return connections(self._tables())
+
+    def paths(self, seconds: float) -> CloudPaths:
+        """The nodes' places and the VNet around them; what cannot be read within ``seconds`` is ``Unread``."""
+        began = time.monotonic()
+        tables = self._tables()
+        right = "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces/read"
+        places = attempt(Part(right, "network_interfaces.list", self._places))
+        return CloudPaths(
+            str(tables.vnet["id"]), places, azure=read_network(tables, seconds - (time.monotonic() - began))
+        )
+
+    def _places(self) -> tuple[NodePlace, ...]:
+        found = {name: self._subnet_of(nic) for name, nic in self._interfaces().items()}
+        return tuple(sorted(NodePlace(node.name, node.internal_ips, found.get(node.name, "")) for node in self.nodes))
 
     def load_balancer(self, server: MeshApiServer) -> LoadBalancer | None:
         """The balancer whose front end has the Service's address."""
@@ -241,11 +271,6 @@ class AzureReader:
 
 def _provider(node: Node) -> dict[str, str]:
     return ids.parts(node.provider_id.removeprefix("azure://"))
-
-
-def _prefixes(subnet: dict[str, Any]) -> list[str]:
-    properties = subnet.get("properties", {})
-    return [p for p in (properties.get("addressPrefix"), *(properties.get("addressPrefixes") or [])) if p]
 
 
 def _peered(vnet: dict[str, Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from backends.parts import AT_ONCE
 from mesh.errors import UsageError
 from mesh.facts import Reason
 from mesh.reading import NotRead
@@ -27,16 +28,20 @@ class AzureSession:
         self._by_cli = "azurecli" in exec_argv
         self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
+        self._credential: Any = None
+        self._seats = threading.Semaphore(AT_ONCE)
 
-    def network(self) -> Any:
-        """The ``NetworkManagementClient``."""
-        return self._client("network", _network_client)
+    def network(self, subscription: str = "") -> Any:
+        """The ``NetworkManagementClient``; a hub may be in another subscription."""
+        return self._client("network", _network_client, subscription)
 
     def clusters(self) -> Any:
         """The ``ContainerServiceClient``."""
         return self._client("clusters", _cluster_client)
 
-    def _client(self, name: str, make: Callable[..., Any]) -> Any:
+    def _client(self, kind: str, make: Callable[..., Any], subscription: str = "") -> Any:
+        wanted = subscription or self.subscription
+        name = f"{kind} {wanted.lower()}"
         with self._lock:
             if name not in self._clients:
                 options: dict[str, Any] = {
@@ -51,7 +56,9 @@ class AzureSession:
                     options["credential_scopes"] = ["https://management.azure.com/.default"]
                     if endpoint.startswith("http://"):
                         options["per_call_policies"] = [_plain_on_loopback(endpoint)]
-                self._clients[name] = make(_credential(self._by_cli), self.subscription, options)
+                if self._credential is None:
+                    self._credential = _credential(self._by_cli)
+                self._clients[name] = make(self._credential, wanted, options)
             return self._clients[name]
 
     def call(self, action: str, ask: Callable[[], Any]) -> dict[str, Any]:
@@ -64,11 +71,24 @@ class AzureSession:
         """Every item of every page as REST JSON. Raises ``NotRead``."""
         return [item.as_dict() for item in self._guard(action, lambda: list(ask()))]
 
+    def operation(self, action: str, begin: Callable[[], Any], seconds: float) -> dict[str, Any]:
+        """The result of a long-running operation. Raises ``NotRead``, also when it has not ended within ``seconds``."""
+
+        def ask() -> Any:
+            poller = begin()
+            found = poller.result(seconds)
+            if not poller.done():
+                raise NotRead(Reason.TIMEOUT, f"{action}: not finished within {seconds:g} s", right=action)
+            return found
+
+        return self.call(action, ask)
+
     def _guard(self, action: str, ask: Callable[[], Any]) -> Any:
         from azure.core.exceptions import AzureError
 
         try:
-            return ask()
+            with self._seats:
+                return ask()
         except AzureError as error:
             raise not_read(error, action) from error
 
@@ -123,11 +143,18 @@ def _plain_on_loopback(endpoint: str) -> Any:
 
 
 def not_read(error: Exception, action: str) -> NotRead:
-    """An SDK error in our words; narrow classes first, as they inherit from each other."""
+    """An SDK error in our words, with the right it was about and Azure's code."""
+    code = str(getattr(getattr(error, "error", None), "code", "") or "")
+    made = _words(error, action, code)
+    made.right, made.code = action, one_line(code, 80)
+    return made
+
+
+def _words(error: Exception, action: str, code: str) -> NotRead:
+    """Narrow classes first, as they inherit from each other."""
     name = type(error).__name__
     text = one_line(str(getattr(error, "message", "") or error), 300)
     status = getattr(error, "status_code", None)
-    code = str(getattr(getattr(error, "error", None), "code", "") or "")
     if name == "CredentialUnavailableError" or status == 401 or name == "ClientAuthenticationError":
         return NotRead(Reason.EXPIRED, text, LOGIN)
     if code == "DenyAssignmentAuthorizationFailed":

@@ -1,0 +1,66 @@
+"""Sites out of the facts of their clusters. What is not known stays so: it is never an empty list."""
+
+from typing import Final
+
+from mesh import catalogue as fact
+from mesh.facts import Fact, FactStore, Known, Unknown
+from mesh.model.context import ContextRef, Provider
+from mesh.model.kubernetes import Node, provider_of
+from mesh.model.network import Firewall
+from mesh.model.site import CloudPaths, NodePlace, Site
+from mesh.model.unread import Unread
+from mesh.model.vnet import AzureNetwork
+from mesh.model.vpc import AwsNetwork
+from mesh.subject import OfCluster
+
+_FIREWALL: Final = {
+    Provider.EKS: "ec2:DescribeSecurityGroups",
+    Provider.AKS: "Microsoft.Network/networkSecurityGroups/read",
+}
+# In the order of the fields of AwsNetwork and AzureNetwork.
+_AWS: Final = (
+    "DescribeVpcs",
+    "DescribeSubnets",
+    "DescribeNetworkAcls",
+    "DescribeRouteTables",
+    "DescribeVpnGateways",
+    "DescribeVpnConnections",
+    "DescribeTransitGatewayAttachments",
+    "SearchTransitGatewayRoutes",
+    "DescribeVpcPeeringConnections",
+)
+_AZURE: Final = ("virtualNetworks", "routeTables", "virtualNetworkGateways", "connections", "localNetworkGateways")
+
+
+def site_of(store: FactStore, cluster: str) -> Site:
+    """A cluster's nodes and network. Reads ``CONTEXT``, ``NODES``, ``FIREWALL`` and ``CLOUD_PATHS``."""
+    of = OfCluster(cluster)
+    nodes: tuple[Node, ...] = store.value(fact.NODES, of) or ()
+    ref = store.value(fact.CONTEXT, of) or ContextRef(cluster, cluster, "")
+    provider = provider_of(ref, nodes)
+    plain = tuple(sorted(NodePlace(node.name, node.internal_ips) for node in nodes))
+    if provider not in _FIREWALL:
+        return Site(cluster, plain)
+    firewall, lacks = _firewall(store.get(fact.FIREWALL, of), _FIREWALL[provider])
+    paths = _paths(store.get(fact.CLOUD_PATHS, of), provider)
+    places = plain if isinstance(paths.places, Unread) else paths.places
+    return Site(cluster, places, paths.network, firewall, lacks, paths.aws, paths.azure)
+
+
+def _firewall(found: Fact, right: str) -> tuple[Firewall | None, Unread | None]:
+    if isinstance(found, Unknown):
+        return None, Unread(right, why=found.detail or found.reason.value)
+    return (found.value, None) if found.value is not None else (None, Unread(right, why="no cloud was read"))
+
+
+def _paths(found: Fact, provider: Provider) -> CloudPaths:
+    """As read; where nothing was, every list is unread, for the same reason."""
+    if isinstance(found, Known) and found.value is not None:
+        value: CloudPaths = found.value
+        return value
+    why = found.detail or found.reason.value if isinstance(found, Unknown) else "no cloud was read"
+    lost = Unread("", why=why)
+    if provider is Provider.EKS:
+        return CloudPaths("", lost, AwsNetwork(*(Unread(f"ec2:{action}", why=why) for action in _AWS)))
+    vnets, tables, gateways, connections, local = (Unread(f"Microsoft.Network/{of}/read", why=why) for of in _AZURE)
+    return CloudPaths("", lost, azure=AzureNetwork(vnets, tables, gateways, connections, local))
