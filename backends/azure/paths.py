@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from backends.azure.tables import Row, VnetTables, gateway_vnet, items, reference
+from backends.azure.rules import rules_from
+from backends.azure.tables import ADMIN_RIGHT, Row, VnetTables, gateway_vnet, items, reference
 from backends.parts import Part, attempt, together
 from mesh.model.unread import Unread
 from mesh.model.vnet import (
+    AdminRule,
     AzureNetwork,
     AzureRoute,
     AzureRouteTable,
@@ -43,6 +45,8 @@ def read_network(tables: VnetTables, seconds: float) -> AzureNetwork:
         ),
     }
     parts = {name: Part(f"{_NETWORK}/{kind}/read", call, read) for name, (kind, call, read) in readers.items()}
+    call = "list_network_manager_effective_security_admin_rules"
+    parts["admin_rules"] = Part(ADMIN_RIGHT, call, lambda: admin_rules(tables.admin_rules()))
     network = AzureNetwork(**together(parts, seconds))
     return AzureNetwork(
         network.vnets,
@@ -50,6 +54,7 @@ def read_network(tables: VnetTables, seconds: float) -> AzureNetwork:
         network.gateways,
         network.connections,
         network.local_gateways,
+        network.admin_rules,
         tags=_tags(tables, network),
     )
 
@@ -199,6 +204,28 @@ def _learned(row: Row, tables: VnetTables) -> tuple[LearnedRoute, ...] | Unread:
     return found
 
 
+def admin_rules(rows: Iterable[Row]) -> tuple[AdminRule, ...]:
+    """``list_network_manager_effective_security_admin_rules``: rules as an NSG's, but for how they write their ends."""
+    return tuple(
+        sorted(
+            AdminRule(rule, str(row["properties"]["access"]))
+            for row in rows
+            for rule in rules_from({"properties": {"securityRules": [_as_nsg_rule(row)]}})
+        )
+    )
+
+
+def _as_nsg_rule(row: Row) -> Row:
+    properties = row["properties"]
+    ends = {
+        f"{end}AddressPrefixes": [str(item["addressPrefix"]) for item in properties.get(f"{end}s") or []]
+        for end in ("source", "destination")
+    }
+    protocol = str(properties["protocol"])
+    name = str(row.get("id") or properties.get("flag") or "admin rule").rpartition("/")[2]
+    return {"name": name, "properties": {**properties, **ends, "protocol": "*" if protocol == "Any" else protocol}}
+
+
 def local_gateways(rows: Iterable[Row]) -> tuple[LocalNetworkGateway, ...]:
     """``local_network_gateways.list``."""
     return tuple(
@@ -207,6 +234,7 @@ def local_gateways(rows: Iterable[Row]) -> tuple[LocalNetworkGateway, ...]:
                 id=str(row["id"]),
                 address=str(row["properties"].get("gatewayIpAddress") or row["properties"].get("fqdn") or ""),
                 prefixes=_space(row["properties"], "localNetworkAddressSpace"),
+                bgp_peer=str((row["properties"].get("bgpSettings") or {}).get("bgpPeeringAddress") or ""),
             )
             for row in rows
         )

@@ -6,12 +6,15 @@ from typing import Any, Final
 
 from backends.azure import ids
 from backends.azure.session import AzureSession
+from mesh.facts import Reason
 from mesh.reading import Cached, NotRead
 
 Row = dict[str, Any]
 _NETWORK: Final = "Microsoft.Network"
 _PEERS: Final = 4
 _LEARNED_SECONDS: Final = 40.0
+_PAGES: Final = 100
+ADMIN_RIGHT: Final = f"{_NETWORK}/virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action"
 
 
 class VnetTables:
@@ -123,6 +126,24 @@ class VnetTables:
             f"learned {identifier.lower()}", lambda: self.session.operation(action, begin, _LEARNED_SECONDS)
         )
         return list(answer.get("value") or [])
+
+    def admin_rules(self) -> list[Row]:
+        """Security admin rules that a Virtual Network Manager puts on the VNet, page by page by POST."""
+        identifier, found, token = str(self.vnet["id"]), list[Row](), ""
+        client = self.session.network(ids.subscription(identifier))
+        for _ in range(_PAGES):
+            ask = partial(
+                client.list_network_manager_effective_security_admin_rules,
+                ids.group(identifier),
+                ids.name(identifier),
+                {"skipToken": token} if token else {},
+            )
+            answer = self.session.call(ADMIN_RIGHT, ask)
+            found += answer.get("value") or []
+            token = str(answer.get("skipToken") or "")
+            if not token:
+                return found
+        raise NotRead(Reason.INVALID, f"more than {_PAGES} pages of security admin rules", right=ADMIN_RIGHT)
 
     def service_tags(self, location: str) -> dict[str, tuple[str, ...]]:
         """Prefixes of all service tags of a region: a large answer."""

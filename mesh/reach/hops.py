@@ -117,9 +117,10 @@ def numbered(hops: Sequence[Hop], start: int = 1) -> tuple[Hop, ...]:
 
 
 def asymmetric(way: Way) -> bool:
-    """Whether replies come back over other gateways, connections or peerings than the request went by."""
+    """Whether replies come back over other connections or peerings than the request went by."""
     return bool(way.reply) and _carriers(way.hops) != _carriers(way.reply)
 
 
-def _carriers(hops: Iterable[Hop]) -> set[tuple[str, str]]:
-    return {(hop.kind, hop.object) for hop in hops if hop.kind in ("gateway", "VPN") or hop.object.startswith("pcx-")}
+def _carriers(hops: Iterable[Hop]) -> set[str]:
+    """What joins two networks is the same both ways; a gateway is a hop of its own only where packets leave by it."""
+    return {hop.object for hop in hops if hop.kind == "VPN" or hop.object.startswith("pcx-")}

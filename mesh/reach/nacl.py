@@ -6,9 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from mesh.addresses import EVERYTHING, NOTHING, Ranges, interval, union
+from mesh.intervals import Steps, layered
 from mesh.model.vpc import Nacl, NaclEntry
 from mesh.reach.rules import Flow, protocol_word
-from mesh.reach.steps import Steps, layered
 
 LINUX_PORTS: Final = (32768, 60999)
 EPHEMERAL: Final = (1024, 65535)

@@ -29,7 +29,14 @@ _AWS: Final = (
     "SearchTransitGatewayRoutes",
     "DescribeVpcPeeringConnections",
 )
-_AZURE: Final = ("virtualNetworks", "routeTables", "virtualNetworkGateways", "connections", "localNetworkGateways")
+_AZURE: Final = (
+    "virtualNetworks/read",
+    "routeTables/read",
+    "virtualNetworkGateways/read",
+    "connections/read",
+    "localNetworkGateways/read",
+    "virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action",
+)
 
 
 def site_of(store: FactStore, cluster: str) -> Site:
@@ -49,7 +56,7 @@ def site_of(store: FactStore, cluster: str) -> Site:
 
 def _firewall(found: Fact, right: str) -> tuple[Firewall | None, Unread | None]:
     if isinstance(found, Unknown):
-        return None, Unread(right, why=found.detail or found.reason.value)
+        return None, _lost(found, right)
     return (found.value, None) if found.value is not None else (None, Unread(right, why="no cloud was read"))
 
 
@@ -58,9 +65,15 @@ def _paths(found: Fact, provider: Provider) -> CloudPaths:
     if isinstance(found, Known) and found.value is not None:
         value: CloudPaths = found.value
         return value
-    why = found.detail or found.reason.value if isinstance(found, Unknown) else "no cloud was read"
-    lost = Unread("", why=why)
     if provider is Provider.EKS:
-        return CloudPaths("", lost, AwsNetwork(*(Unread(f"ec2:{action}", why=why) for action in _AWS)))
-    vnets, tables, gateways, connections, local = (Unread(f"Microsoft.Network/{of}/read", why=why) for of in _AZURE)
-    return CloudPaths("", lost, azure=AzureNetwork(vnets, tables, gateways, connections, local))
+        return CloudPaths("", _lost(found, ""), AwsNetwork(*(_lost(found, f"ec2:{action}") for action in _AWS)))
+    vnets, tables, gateways, connections, local, admin = (_lost(found, f"Microsoft.Network/{of}") for of in _AZURE)
+    azure = AzureNetwork(vnets, tables, gateways, connections, local, admin)
+    return CloudPaths("", _lost(found, ""), azure=azure)
+
+
+def _lost(found: Fact, right: str) -> Unread:
+    """A login that lacks is what would lift it; else the right of the call."""
+    if isinstance(found, Unknown):
+        return Unread(found.lift or right, why=found.detail or found.reason.value)
+    return Unread(right, why="no cloud was read")

@@ -1,4 +1,4 @@
-"""The product's cloud rows on a lab's clouds over HTTP: the facts they bring, the calls they make, faults on the way."""
+"""The product's cloud rows on a lab's clouds over HTTP: facts they bring, calls they make, faults on the way."""
 
 import itertools
 import threading
@@ -49,7 +49,7 @@ class Given:
     async def collect(self, scope: Scope) -> Collected:
         """Nodes and the mesh API's Service out of the lab's objects."""
         cluster = self._clusters[scope.ref.key]
-        found = {fact.NODES: nodes_of(cluster), fact.MESH_API: _mesh_api(cluster)}
+        found: dict[FactName[Any], object] = {fact.NODES: nodes_of(cluster), fact.MESH_API: _mesh_api(cluster)}
         return Collected({name: scope.known(value, "given") for name, value in found.items()})
 
 

@@ -1,24 +1,17 @@
 """What is read of a lab's clouds tells of each flow what the lab's own packets do, in few calls, and bears faults."""
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backends.lab.clouds.aws.answers import Failure
-from backends.lab.clouds.azure.errors import ArmError
-from backends.lab.topology import aks, eks
 from mesh import catalogue as fact
-from mesh.facts import FactStore, Known, Reason, Unknown
-from mesh.model.site import CloudPaths, Site
-from mesh.model.unread import Unread
+from mesh.facts import FactStore, Known
+from mesh.model.site import CloudPaths
 from mesh.reach.hops import Passage
 from mesh.reach.reach import Reach
 from mesh.reach.rules import ECHO, Flow
 from mesh.reach.sites import site_of
-from mesh.snapshot import dump, load
 from mesh.subject import OfCluster
 from tests.test_lab.cloud_facts import Reading
 from tests.test_lab.cloud_lab import addresses, cloud_world, send

@@ -16,6 +16,7 @@ MODULES: Final = {
     "apply": "tui.cli.commands.apply",
     "resume": "tui.cli.commands.resume",
     "graph": "tui.cli.commands.graph",
+    "reach": "tui.cli.commands.reach",
     "explain": "tui.cli.commands.explain",
     "rights": "tui.cli.commands.rights",
     "version": "tui.cli.commands.version",

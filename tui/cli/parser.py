@@ -12,6 +12,7 @@ examples:
   meshwright                                   the same on your own clusters
   meshwright check --context a --context b     what holds, what does not, and why
   meshwright plan --context a --context b      the steps that would join them
+  meshwright reach a b                         whether their nodes reach each other, hop by hop
   meshwright check --lab classic               a lab of its own for this one command
 
 exit codes: 0 clean, 1 findings, 2 usage, 3 could not determine, 4 partly applied, 5 refused,
@@ -99,6 +100,21 @@ def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     graph.add_argument("--width", type=int, default=0, metavar="N", help="columns, 60 or more; the terminal's, else 80")
     graph.add_argument("--all", action="store_true", help="draw healthy links of large meshes too")
     graph.add_argument("--ascii", action="store_true", help="signs of ASCII only")
+    reach = commands.add_parser("reach", help="whether nodes of one cluster reach another's, hop by hop")
+    reach.add_argument("source", metavar="FROM", help="a context, or the name given with --cluster")
+    reach.add_argument("target", metavar="TO", help="the other one; both directions are judged")
+    reach.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        metavar="PORT/PROTOCOL",
+        help="such as 8472/udp, 4240/tcp, icmp, esp; repeatable; what the mesh sends if left out",
+    )
+    _reading(reach)
+    _deadline(reach)
+    _output(reach, "text", "json")
+    reach.add_argument("--hops", action="store_true", help="show the hops of open paths too")
+    reach.add_argument("--ascii", action="store_true", help="signs of ASCII only")
     explain = commands.add_parser("explain", help="what a finding's code means; works offline", allow_abbrev=False)
     explain.add_argument("code", nargs="?", help="such as CM0403; all codes if left out")
     _output(explain, "text", "markdown", "json")

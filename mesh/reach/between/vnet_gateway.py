@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mesh.addresses import Ranges, cidrs, covers, interval, meets, minus, ranges, sample
+from mesh.intervals import layered
 from mesh.model.unread import Unread
 from mesh.model.vnet import AzureNetwork, GatewayConnection, LocalNetworkGateway, Vnet, VnetGateway, leaf, same
 from mesh.model.vpc import AwsNetwork, SiteToSiteVpn
@@ -12,7 +13,6 @@ from mesh.reach.between.vnet_routes import connections_of, find_vnet, gateway_kn
 from mesh.reach.between.vpc_routes import length
 from mesh.reach.between.vpn import alive, peer_addresses, vpn_hop, vpns_of
 from mesh.reach.hops import Hop, Passage, worst
-from mesh.reach.steps import layered
 
 _VNET: Final = "Microsoft.Network/virtualNetworks/read"
 _CONNECTION: Final = {"Connected": Passage.OPEN, "NotConnected": Passage.CLOSED, "Connecting": Passage.CLOSED}

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from mesh.addresses import EVERYTHING, AddressError, Ranges, cidrs, interval, minus, ranges
+from mesh.intervals import Steps, layered
 from mesh.model.unread import Unread
 from mesh.model.vnet import (
     AzureNetwork,
@@ -20,7 +21,6 @@ from mesh.model.vnet import (
     same,
 )
 from mesh.reach.between.vpc_routes import length
-from mesh.reach.steps import Steps, layered
 
 WIRE_SERVER: Final = "168.63.129.16/32"
 GATEWAY: Final = "VirtualNetworkGateway"

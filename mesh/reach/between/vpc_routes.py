@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Final
 
 from mesh.addresses import Ranges, interval, minus, overlap, ranges
+from mesh.intervals import Steps, layered
 from mesh.model.vpc import TgwRoute, TgwRouteTable, VpcRoute, VpcRouteTable
-from mesh.reach.steps import Steps, layered
 
 # Nothing here leads to another cloud: packets to a private address are lost or lose their source.
 EXITS: Final = frozenset(("nat", "igw", "eigw", "local gateway", "carrier gateway"))

@@ -9,6 +9,9 @@ from backends.lab.clouds.azure.rendering import reference
 from backends.lab.clouds.azure.subscription import AzureSubscription, Document
 
 _GATEWAY: Final = "microsoft.network/virtualnetworkgateways"
+_VNET: Final = "microsoft.network/virtualnetworks"
+# Answered with 200 at once; the others are long-running.
+AT_ONCE: Final = frozenset({"listnetworkmanagereffectivesecurityadminrules"})
 
 
 def perform(subscription: AzureSubscription, path: ArmPath, action: str, peer: str) -> Any:
@@ -48,6 +51,11 @@ def connection_prefixes(subscription: AzureSubscription, connection: Document) -
     if properties.get("enableBgp") and properties.get("connectionStatus") == "Connected":
         found += [prefix for prefix in connection.get("learned", []) if prefix not in found]
     return found
+
+
+def _admin_rules(_: AzureSubscription, __: Document, ___: str) -> Document:
+    """No Virtual Network Manager governs the lab's VNets."""
+    return {"value": []}
 
 
 def _learned(subscription: AzureSubscription, gateway: Document, _peer: str) -> Document:
@@ -127,5 +135,6 @@ _ACTIONS: Final = {
     (_GATEWAY, "getadvertisedroutes"): _advertised,
     (_GATEWAY, "getbgppeerstatus"): _peers,
     (_GATEWAY, "reset"): _reset,
+    (_VNET, "listnetworkmanagereffectivesecurityadminrules"): _admin_rules,
     ("microsoft.network/connections", "resetconnection"): _reset,
 }

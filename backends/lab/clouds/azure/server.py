@@ -227,7 +227,9 @@ class ArmServer:
         self._authorize(f"{target.type}/{action}/action", target)
         peer = request.query.get("peer", "")
         # Judged now for what is refused at once, and again at the end for what is true then.
-        actions.perform(self.subscription, target, action, peer)
+        found = actions.perform(self.subscription, target, action, peer)
+        if action.lower() in actions.AT_ONCE:
+            return web.json_response(found)
         operation = self.operations.begin(
             "global", 2.0, lambda: actions.perform(self.subscription, target, action, peer)
         )
