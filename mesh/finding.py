@@ -73,6 +73,10 @@ class Command(Struct, frozen=True):
         """Both as one line of a shell: what this one prints goes to the other alone, and is not shown."""
         return Command(("sh", "-c", f"{shlex.join(self.argv)} | {shlex.join(other.argv)}"), other.where)
 
+    def to_file(self, name: str) -> "Command":
+        """The same with what it prints in a file."""
+        return Command(("sh", "-c", f"{shlex.join(self.argv)} > {shlex.quote(name)}"), self.where)
+
 
 class Opening(Struct, frozen=True):
     """A rule to add to one security group or NSG of ``cluster``: what a plan's step does with this fix."""

@@ -14,7 +14,7 @@ from mesh.engine import evaluate
 from mesh.errors import Refused, Undetermined
 from mesh.explain import message
 from mesh.facts import FactKey, FactStore, Known, Reason, Unknown
-from mesh.finding import Finding, Risk, State
+from mesh.finding import Finding, Risk, Severity, State
 from mesh.goal import Goal
 from mesh.joining.handover import found
 from mesh.joining.install import install_steps
@@ -133,13 +133,14 @@ def strangers(plan: Plan, store: FactStore) -> tuple[str, ...]:
 
 
 def _gates(findings: Iterable[Finding], steps: Iterable[Step]) -> Iterable[Blocker]:
-    """Findings that need the user: a FAIL that no step lifts, and unread access."""
+    """Findings that need the user: a FAIL that no step lifts, and unread access. What only warns stops no join."""
     # Agents that are not ready for their peers are what connecting waits for, and may be so for minutes after it.
     awaited = {code for step in steps if step.id == "connect" and not step.already for code in step.codes}
     for finding in findings:
         if finding.code in awaited:
             continue
-        if finding.state is State.FAIL and not any(fix.in_plan for fix in finding.fixes):
+        grave = finding.state is State.FAIL and finding.severity >= Severity.ERROR
+        if grave and not any(fix.in_plan for fix in finding.fixes):
             yield Blocker(finding.code, str(finding.subject), message(finding))
         elif finding.state is State.UNKNOWN and finding.code in ("CM0002", "CM0201"):
             way = f"; {finding.fixes[0].text}" if finding.fixes else ""

@@ -203,9 +203,10 @@ REMEDIES: Final[dict[str, tuple[Remedy, ...]]] = {
         )),
     ),
     "CM0801": (
-        Remedy("Create the same Service on the other side: name, namespace, port names and annotation.", (
-            "kubectl --context <CONTEXT> -n <NAMESPACE> get service <NAME> -o yaml",
-            "kubectl --context <CONTEXT> -n <NAMESPACE> apply -f <NAME>.yaml",
+        Remedy("Create the same Service on the other side: name, namespace, port names and annotation; its addresses "
+               "and node ports are taken out first.", (
+            "sh -c 'kubectl --context <CONTEXT> -n <NAMESPACE> get service <NAME> -o yaml > <NAMESPACE>-<NAME>.yaml'",
+            "kubectl --context <CONTEXT> -n <NAMESPACE> apply -f <NAMESPACE>-<NAME>.yaml",
         )),
         Remedy("Where it is there and not global: mark it.", (
             "kubectl --context <CONTEXT> -n <NAMESPACE> annotate service <NAME> --overwrite "

@@ -79,11 +79,13 @@ def _mark(view: View, subject: Subject, clusters: tuple[str, ...]) -> Fix:
 
 def _define(view: View, subject: Subject, source: str, clusters: tuple[str, ...]) -> Fix:
     name = _name(subject)
-    read = view.kubectl(source, "-n", name.namespace, "get", "service", name.name, "-o", "yaml")
-    make = tuple(
-        view.kubectl(cluster, "-n", name.namespace, "apply", "-f", f"{name.name}.yaml") for cluster in clusters
+    file = f"{name.namespace}-{name.name}.yaml"
+    read = view.kubectl(source, "-n", name.namespace, "get", "service", name.name, "-o", "yaml").to_file(file)
+    make = tuple(view.kubectl(cluster, "-n", name.namespace, "apply", "-f", file) for cluster in clusters)
+    text = (
+        f"create the same Service in {', '.join(clusters)}: name, namespace, port names and annotation; first take "
+        f"clusterIP, clusterIPs and nodePort out of {file}"
     )
-    text = f"create the same Service in {', '.join(clusters)}: name, namespace, port names and annotation"
     return Fix("define-service", text, (read, *make), Risk.LOW)
 
 

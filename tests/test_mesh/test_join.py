@@ -8,11 +8,12 @@ import pytest
 from mesh import catalogue as fact
 from mesh.assess import Assessment, assess
 from mesh.conditions import holds
-from mesh.finding import Risk
+from mesh.finding import Risk, Severity, State
 from mesh.join import consent_needed, moved
 from mesh.model.network import FirewallRule, VpnConnection
 from mesh.plan import ConnectPeers, HelmApply, OpenRules, ParkDaemonSets, Plan, Step
 from mesh.values import flatten
+from tests.test_mesh.changes import A, cart, services
 from tests.test_mesh.worlds import SHAPES, World
 
 
@@ -155,6 +156,18 @@ def test_parking_names_only_what_runs() -> None:
 def test_owners_that_reconcile_are_refused() -> None:
     plan = plan_of(SHAPES["argo"]())
     assert [(blocker.code, blocker.refuses) for blocker in plan.blockers] == [("CM0205", True)]
+
+
+def test_what_only_warns_stops_no_join() -> None:
+    """A Service that is global on one side alone is its owner's matter, and no reason to leave a rule missing."""
+    world = closed("connected")
+    services(A, cart())(world)
+    made = judged(world)
+    assert [(one.code, one.severity) for one in made.findings if one.code == "CM0801" and one.state is State.FAIL] == [
+        ("CM0801", Severity.WARN)
+    ]
+    plan = made.plan(0.0)
+    assert plan.blockers == () and [step.id for step in plan.todo()][0].startswith("rules.")
 
 
 def test_three_clusters_connect_all_ways() -> None:

@@ -53,10 +53,21 @@ def test_what_is_said_of_a_step_is_its_own(capsys: pytest.CaptureFixture[str]) -
     assert "sg-00000001a has no rule for 8472/udp" in told[0]
 
 
+def test_what_set_could_change_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_of("three")
+    say_plan(plan)
+    told = " ".join(capsys.readouterr().out.split())
+    for member in plan.goal.members:
+        assert f"{member.cluster} = {member.name}, id {member.cluster_id}, pods {member.pod_cidrs[0]}" in told
+    assert f"MTU {plan.goal.mtu}" in told and f"exposure {plan.goal.exposure.value}" in told
+
+
 def test_a_step_of_some_clusters_names_them(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_of("three")
     say_plan(plan)
-    rows = capsys.readouterr().out.splitlines()[2 : 2 + len(plan.steps)]
+    lines = capsys.readouterr().out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("   #  step")) + 1
+    rows = lines[first : first + len(plan.steps)]
     for step, row in zip(plan.steps, rows, strict=True):
         assert ("all 3" if len(step.clusters) == 3 else ", ".join(step.clusters)) in row
 

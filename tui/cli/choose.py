@@ -70,7 +70,11 @@ def _context(text: str, found: ContextList) -> ContextRef:
 
 def _unknown(text: str, found: ContextList) -> UsageError:
     known = ", ".join(ref.key for ref in found.contexts[:12])
-    why = f"Known: {known}" if known else f"No contexts in {', '.join(found.searched)}"
+    gone = [file for file in found.searched if not Path(file).exists()]
+    none = f"No contexts in {', '.join(found.searched)}"
+    if gone:
+        none = f"There {'is no file' if len(gone) == 1 else 'are no files'} {', '.join(gone)}"
+    why = f"Known: {known}" if known else none
     hint = problems(found) or _lab_ended(found) or "kubectl config get-contexts lists them."
     return UsageError(f"There is no context {text}", why, hint)
 
