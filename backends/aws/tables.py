@@ -64,8 +64,14 @@ class VpcTables:
 
     def attachments(self) -> list[Row]:
         """Every attachment of the transit gateways that the VPC is attached to."""
-        gateways = sorted({str(row["TransitGatewayId"]) for row in self.own_attachments()})
-        return self._among("describe_transit_gateway_attachments", "TransitGatewayAttachments", gateways)
+
+        def read() -> list[Row]:
+            gateways = sorted({str(row["TransitGatewayId"]) for row in self.own_attachments()})
+            return self._among(
+                "describe_transit_gateway_attachments", "TransitGatewayAttachments", "transit-gateway-id", gateways
+            )
+
+        return self._cached("attachments", read)
 
     def vpns(self) -> list[Row]:
         """Connections of the VPC's gateways of both kinds, stripped of their pre-shared keys."""
@@ -73,8 +79,8 @@ class VpcTables:
         def read() -> list[Row]:
             own = sorted(str(row["VpnGatewayId"]) for row in self.gateways())
             action, key = "describe_vpn_connections", "VpnConnections"
-            rows = self._among(action, key, own, "vpn-gateway-id")
-            rows += self._among(action, key, self._transit_gateways(), "transit-gateway-id")
+            rows = self._among(action, key, "vpn-gateway-id", own)
+            rows += self._among(action, key, "transit-gateway-id", self._transit_gateways())
             return [_without_keys(row) for row in rows if row.get("State") != "deleted"]
 
         return self._cached("vpns", read)
@@ -89,21 +95,23 @@ class VpcTables:
 
     def customer_gateways(self) -> dict[str, Row]:
         """The customer gateways of the connections, by id."""
-        ids = sorted({str(row["CustomerGatewayId"]) for row in self.vpns()})
-        rows = self._among("describe_customer_gateways", "CustomerGateways", ids, "customer-gateway-id")
-        return {str(row["CustomerGatewayId"]): row for row in rows}
 
-    def _among(self, action: str, key: str, ids: list[str], name: str = "transit-gateway-id") -> list[Row]:
-        def read() -> list[Row]:
-            return [
-                row
-                for start in range(0, len(ids), _IDS_AT_ONCE)
-                for row in self.session.pages(
-                    "ec2", action, key, Filters=[{"Name": name, "Values": ids[start : start + _IDS_AT_ONCE]}]
-                )
-            ]
+        def read() -> dict[str, Row]:
+            ids = sorted({str(row["CustomerGatewayId"]) for row in self.vpns()})
+            rows = self._among("describe_customer_gateways", "CustomerGateways", "customer-gateway-id", ids)
+            return {str(row["CustomerGatewayId"]): row for row in rows}
 
-        return self._cached(f"{action} {name} {' '.join(ids)}", read)
+        return self._cached("customer gateways", read)
+
+    def _among(self, action: str, key: str, name: str, ids: list[str]) -> list[Row]:
+        """Rows by a filter of ids. They are not remembered here: some hold keys that must be taken out first."""
+        return [
+            row
+            for start in range(0, len(ids), _IDS_AT_ONCE)
+            for row in self.session.pages(
+                "ec2", action, key, Filters=[{"Name": name, "Values": ids[start : start + _IDS_AT_ONCE]}]
+            )
+        ]
 
     def prefix_list(self, list_id: str) -> tuple[str, ...] | None:
         """The entries of a managed prefix list; None when they cannot be read."""

@@ -12,6 +12,7 @@ from mesh.reading import Cached, NotRead
 Row = dict[str, Any]
 _NETWORK: Final = "Microsoft.Network"
 _PEERS: Final = 4
+_KEYS: Final = ("sharedKey", "authorizationKey")
 _LEARNED_SECONDS: Final = 40.0
 _PAGES: Final = 100
 ADMIN_RIGHT: Final = f"{_NETWORK}/virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action"
@@ -83,11 +84,14 @@ class VnetTables:
         ]
 
     def _connection(self, identifier: str) -> Row:
+        """Without the keys that an answer may carry."""
         client = self.session.network(ids.subscription(identifier))
-        return self.session.call(
+        row = self.session.call(
             f"{_NETWORK}/connections/read",
             partial(client.virtual_network_gateway_connections.get, ids.group(identifier), ids.name(identifier)),
         )
+        kept = {key: value for key, value in (row.get("properties") or {}).items() if key not in _KEYS}
+        return row | {"properties": kept}
 
     def local_gateways(self) -> dict[str, Row]:
         """Local network gateways that the connections name, by lower-case id."""
