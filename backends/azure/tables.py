@@ -33,7 +33,11 @@ class VnetTables:
         for key, one in sorted(places.items()):
             client = self.session.network(ids.subscription(one))
             ask = partial(getattr(client, operations).list, ids.group(one))
-            found += self._cached(f"{operations} {key}", partial(self.session.pages, f"{_NETWORK}/{kind}/read", ask))
+            right = f"{_NETWORK}/{kind}/read"
+            found += self._cached(
+                f"{operations} {key}",
+                lambda right=right, ask=ask: [_without_keys(row) for row in self.session.pages(right, ask)],  # type: ignore[misc]  # defaults bind
+            )
         return found
 
     def hubs(self) -> list[Row]:
@@ -84,14 +88,13 @@ class VnetTables:
         ]
 
     def _connection(self, identifier: str) -> Row:
-        """Without the keys that an answer may carry."""
         client = self.session.network(ids.subscription(identifier))
-        row = self.session.call(
-            f"{_NETWORK}/connections/read",
-            partial(client.virtual_network_gateway_connections.get, ids.group(identifier), ids.name(identifier)),
+        return _without_keys(
+            self.session.call(
+                f"{_NETWORK}/connections/read",
+                partial(client.virtual_network_gateway_connections.get, ids.group(identifier), ids.name(identifier)),
+            )
         )
-        kept = {key: value for key, value in (row.get("properties") or {}).items() if key not in _KEYS}
-        return row | {"properties": kept}
 
     def local_gateways(self) -> dict[str, Row]:
         """Local network gateways that the connections name, by lower-case id."""
@@ -162,6 +165,12 @@ class VnetTables:
             }
 
         return self._cached(f"service tags {location}", read)
+
+
+def _without_keys(row: Row) -> Row:
+    """A connection without the keys that an answer may carry; any other row as it is."""
+    kept = {key: value for key, value in (row.get("properties") or {}).items() if key not in _KEYS}
+    return row | {"properties": kept}
 
 
 def items(row: Row, field: str) -> list[Row]:
