@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -44,13 +44,17 @@ class Given:
     timeout_s = 60.0
     max_bytes = 1000
 
-    def __init__(self, clusters: Sequence[LabCluster]) -> None:
+    def __init__(self, clusters: Sequence[LabCluster], others: Mapping[str, tuple[Node, ...]]) -> None:
         self._clusters = {cluster.name: cluster for cluster in clusters}
+        self._others = others
 
     async def collect(self, scope: Scope) -> Collected:
         """Nodes and the mesh API's Service out of the lab's objects."""
         cluster = self._clusters[scope.ref.key]
-        found: dict[FactName[Any], Any] = {fact.NODES: nodes_of(cluster), fact.MESH_API: _mesh_api(cluster)}
+        found: dict[FactName[Any], Any] = {
+            fact.NODES: nodes_of(cluster) + self._others.get(cluster.name, ()),
+            fact.MESH_API: _mesh_api(cluster),
+        }
         return Collected({name: scope.known(value, "given") for name, value in found.items()})
 
 
@@ -83,7 +87,8 @@ def _mesh_api(cluster: LabCluster) -> MeshApiServer | None:
 class Reading:
     """Reads cloud facts, and counts: ``aws`` and ``azure`` are the calls made, ``most`` how many were at once.
 
-    ``aws_fault`` and ``azure_fault`` may refuse a call by its action, or by its method and path.
+    ``others`` are nodes that a cluster has beside its own. ``aws_fault`` and ``azure_fault`` may refuse a call by its
+    action, or by its method and path.
     """
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +96,7 @@ class Reading:
         self.aws: list[str] = []
         self.azure: list[str] = []
         self.most = 0
+        self.others: dict[str, tuple[Node, ...]] = {}
         self.aws_fault: AwsFault = lambda action: None
         self.azure_fault: AzureFault = lambda method, path: None
         self._now = itertools.count(1000)
@@ -173,7 +179,7 @@ class Reading:
             )
             for one in clusters
         ]
-        collectors = (Given(clusters), *cloud_collectors(self.readers))
+        collectors = (Given(clusters, self.others), *cloud_collectors(self.readers))
         gatherer = ClusterGatherer(collectors, FakeReader, self)  # type: ignore[arg-type]  # reads nothing
         return await gatherer.gather(refs, lambda event: None, only=only, base=base)
 

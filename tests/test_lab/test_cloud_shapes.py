@@ -7,13 +7,16 @@ import pytest
 
 from backends.lab.topology import aks, eks, open_mesh, peering, vpn
 from backends.lab.world import LabCluster, World
+from mesh import catalogue as fact
 from mesh.facts import FactStore
+from mesh.model.unread import Unread
 from mesh.reach.hops import Passage
 from mesh.reach.reach import Reach
 from mesh.reach.rules import ECHO, Flow
 from mesh.reach.sites import site_of
+from mesh.subject import OfCluster
 from tests.test_lab.cloud_facts import Reading
-from tests.test_lab.cloud_lab import addresses, cloud_world, send
+from tests.test_lab.cloud_lab import Aws, addresses, cloud_world, send
 
 FLOWS = (Flow("udp", 8472), Flow("tcp", 4240), ECHO)
 
@@ -85,3 +88,75 @@ async def test_three_sites_of_which_two_are_not_joined(world: World, monkeypatch
     open_mesh(world, hub, east, other)
     store = await Reading(world, monkeypatch).read(hub, east, other)
     assert disagreements(world, store, hub, east, other) == []
+
+
+# -- transit gateways: the lab's packets do not cross one, so what was read is held to what was made -----------------
+
+
+def through_transit(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Reading, list[LabCluster], dict[str, str]]:
+    """Two VPCs on a transit gateway, both propagated; attachment ids by cluster."""
+    pair = [eks(world, "one", vpc="172.20.0.0/16"), eks(world, "two", vpc="172.21.0.0/16")]
+    open_mesh(world, *pair)
+    ec2 = Aws(world).ec2
+    made = ec2.create_transit_gateway()["TransitGateway"]
+    gateway, table = made["TransitGatewayId"], made["Options"]["AssociationDefaultRouteTableId"]
+    attached = {}
+    for mine, other in (pair, pair[::-1]):
+        attachment = ec2.create_transit_gateway_vpc_attachment(
+            TransitGatewayId=gateway, VpcId=mine.facts["vpc_id"], SubnetIds=mine.facts["subnets"]
+        )["TransitGatewayVpcAttachment"]["TransitGatewayAttachmentId"]
+        ec2.enable_transit_gateway_route_table_propagation(
+            TransitGatewayRouteTableId=table, TransitGatewayAttachmentId=attachment
+        )
+        attached[mine.name] = attachment
+        for own in mine.facts["route_tables"]:
+            ec2.create_route(RouteTableId=own, DestinationCidrBlock=other.facts["vpc_cidr"], TransitGatewayId=gateway)
+    return Reading(world, monkeypatch), pair, attached | {"gateway": gateway, "table": table}
+
+
+def judged(store: FactStore, flow: Flow = FLOWS[0]) -> tuple[Passage, str]:
+    reach = Reach(site_of(store, name) for name in ("one", "two"))
+    verdict = reach.verdict("one", "two", flow)
+    assert verdict is not None
+    decides = verdict.way.decides
+    return verdict.passage, decides.object if decides else ""
+
+
+async def test_two_vpcs_on_a_transit_gateway(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, pair, made = through_transit(world, monkeypatch)
+    store = await reading.read(*pair)
+    assert judged(store) == (Passage.OPEN, "")
+    calls = [call for call in reading.aws if "Transit" in call]
+    # For each of the two clusters: its own attachments, the gateway's, and the one table.
+    assert sorted(calls) == sorted(
+        2
+        * [
+            "ec2:DescribeTransitGatewayAttachments",
+            "ec2:DescribeTransitGatewayVpcAttachments",
+            "ec2:SearchTransitGatewayRoutes",
+        ]
+    )
+    Aws(world).ec2.disable_transit_gateway_route_table_propagation(
+        TransitGatewayRouteTableId=made["table"], TransitGatewayAttachmentId=made["two"]
+    )
+    assert judged(await reading.read(*pair)) == (Passage.CLOSED, made["table"])
+
+
+async def test_a_transit_gateways_table_that_may_not_be_searched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, pair, made = through_transit(world, monkeypatch)
+    world.clouds.aws.denied |= {"ec2:SearchTransitGatewayRoutes"}
+    assert judged(await reading.read(*pair)) == (Passage.UNKNOWN, made["table"])
+
+
+async def test_a_shared_gateways_associations_are_not_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, pair, made = through_transit(world, monkeypatch)
+    ec2 = world.clouds.aws.ec2(pair[0].region)
+    for held in ec2.transit_gateway_attachments.values():
+        monkeypatch.setattr(type(held), "transit_gateway_owner_id", "999988887777")
+        monkeypatch.setattr(type(held), "association", {})
+    ec2.transit_gateways_route_tables[made["table"]].route_table_associations.clear()
+    store = await reading.read(*pair)
+    paths = store.value(fact.CLOUD_PATHS, OfCluster("one"))
+    assert paths is not None and paths.aws is not None
+    assert isinstance(paths.aws.tgw_attachments, Unread) and "999988887777" in paths.aws.tgw_attachments.why
+    assert judged(store)[0] is Passage.UNKNOWN

@@ -124,6 +124,12 @@ def _looking(commands: "argparse._SubParsersAction[Parser]") -> None:
     rights.add_argument(
         "--for", dest="purpose", choices=("check", "apply"), default="check", help="reading (check) or joining (apply)"
     )
+    rights.add_argument(
+        "--cloud",
+        choices=("aws", "azure"),
+        default="",
+        help="print the IAM policy or the Azure role that it needs, and ask no cluster",
+    )
     _output(rights, "text", "json")
     version = commands.add_parser("version", help="the version; needs no cluster", allow_abbrev=False)
     _output(version, "text", "json")

@@ -1,10 +1,13 @@
-"""``meshwright rights``: what reading or joining needs of each API server, what is there, and what grants the rest."""
+"""``meshwright rights``: what reading or joining needs of each API server, what is there, and what grants the rest;
+with ``--cloud`` the policy or role that grants what it needs of a cloud.
+"""
 
 import argparse
 
 from mesh import catalogue as fact
 from mesh.errors import Exit
 from mesh.facts import Known
+from mesh.model.cloud_rights import granting
 from mesh.model.context import Right, Rights
 from mesh.model.rights import APPLY, CHECK, profile, roles
 from mesh.subject import OfCluster
@@ -14,6 +17,9 @@ from tui.cli.session import opened
 
 async def run(arguments: argparse.Namespace) -> int:
     """Ask every chosen cluster. Returns 0 when all is granted, 1 when something is denied, 3 when it is not known."""
+    if arguments.cloud:
+        say(granting(arguments.cloud, arguments.purpose).rstrip())
+        return Exit.CLEAN
     wanted = APPLY if arguments.purpose == "apply" else CHECK
     async with opened(arguments) as session:
         store = await session.ports.gatherer.gather(session.refs, lambda _: None, only=(fact.RIGHTS.name,))

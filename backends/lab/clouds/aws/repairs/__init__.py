@@ -14,8 +14,8 @@ def apply() -> None:
     with _lock:
         if _done:
             return
-        from backends.lab.clouds.aws.repairs import balancers, clusters, routes, rules, vpn
+        from backends.lab.clouds.aws.repairs import balancers, clusters, routes, rules, transit, vpn
 
-        for part in (rules, routes, vpn, clusters, balancers):
+        for part in (rules, routes, vpn, transit, clusters, balancers):
             part.apply()
         _done.append(True)

@@ -1,4 +1,5 @@
-"""VPN connections: options, static routes and tunnel telemetry, none of which moto has.
+"""VPN connections: options, static routes and tunnel telemetry, none of which moto has, and filters by gateway, which
+fail as soon as a connection has the other kind.
 
 ``learned`` on a connection holds the prefixes that a dynamic (BGP) connection has received.
 """
@@ -29,6 +30,14 @@ def apply() -> None:
         return result
 
     EC2Response.create_vpn_connection = create_vpn_connection  # type: ignore[method-assign]  # a repair
+    plain = VPNConnection.get_filter_value
+
+    def get_filter_value(self: Any, filter_name: str, method_name: str | None = None) -> Any:
+        if filter_name in ("vpn-gateway-id", "transit-gateway-id"):
+            return getattr(self, filter_name.replace("-", "_")) or ""
+        return plain(self, filter_name, method_name)
+
+    VPNConnection.get_filter_value = get_filter_value  # type: ignore[method-assign]  # a repair
     for method in (create_vpn_connection_route, delete_vpn_connection_route, modify_vpn_connection_options):
         setattr(EC2Response, method.__name__, method)
 
