@@ -26,6 +26,7 @@ def _rules(row: dict[str, Any]) -> Iterable[FirewallRule]:
     properties = row.get("properties", {})
     sources, source_peers = _addresses(properties, "source")
     destinations, destination_peers = _addresses(properties, "destination")
+    inbound = str(properties.get("direction", "")).lower() == "inbound"
     protocol = str(properties.get("protocol", "*")).lower()
     ranges = (
         list(_ports(properties))
@@ -35,14 +36,15 @@ def _rules(row: dict[str, Any]) -> Iterable[FirewallRule]:
     for low, high in ranges:
         yield FirewallRule(
             id=clean(str(row.get("name", "")), 120),
-            direction="in" if str(properties.get("direction", "")).lower() == "inbound" else "out",
+            direction="in" if inbound else "out",
             allow=str(properties.get("access", "")).lower() == "allow",
             protocol=protocol,
             from_port=low,
             to_port=high,
             sources=sources,
             destinations=destinations,
-            peers=source_peers if str(properties.get("direction", "")).lower() == "inbound" else destination_peers,
+            peers=source_peers if inbound else destination_peers,
+            near=tuple(peer for peer in (destination_peers if inbound else source_peers) if peer != "VirtualNetwork"),
             priority=int(properties.get("priority", 0)),
             source_ports=_source_ports(properties),
             name=clean(str(row.get("name", "")), 120),

@@ -50,6 +50,8 @@ class FirewallRule(Struct, frozen=True, order=True):
     type in ``from_port``, -1 = any). ``sources`` and ``destinations`` are CIDRs; ``peers`` are what is not an address
     at the far end (source of an ``in`` rule, destination of an ``out`` rule): group ids, service tags, prefix lists not
     expanded. A far end with neither CIDR nor peer is any address (in a security group: none), an empty near end any.
+    ``near`` is what is not an address at the near end: an NSG's tags and ASGs, but for ``VirtualNetwork``, which nodes
+    are always in.
     ``source_ports`` other than all narrows a rule to a part of a flow. AWS rules have priority 0 and allow only. A rule
     with several port ranges becomes several of one id and priority.
     """
@@ -66,6 +68,7 @@ class FirewallRule(Struct, frozen=True, order=True):
     priority: int = 0
     name: str = ""
     source_ports: tuple[int, int] = (0, 65535)
+    near: tuple[str, ...] = ()
 
 
 class FirewallGroup(Struct, frozen=True, order=True):

@@ -34,7 +34,7 @@ def classes_of(site: Site) -> tuple[NodeClass, ...]:
     if site.premises is not None and not site.nodes:
         return (NodeClass(site.name, (site.name,), valid(site.premises.prefixes), ""),)
     firewall = site.firewall or Firewall()
-    standing, narrow = _standing(firewall), _narrowing(firewall)
+    standing, narrow = _standing(firewall), _narrowing(site, firewall)
     named = {node.name for node in site.nodes}
     foreign = any(item not in named for item in firewall.unread)
     kept: dict[_Key, list[NodePlace]] = {}
@@ -79,11 +79,12 @@ def _standing(firewall: Firewall) -> dict[str, tuple[int, ...]]:
     return {node: tuple(places) for node, places in found.items()}
 
 
-def _narrowing(firewall: Firewall) -> list[list[Ranges]]:
+def _narrowing(site: Site, firewall: Firewall) -> list[list[Ranges]]:
     """By group, the near ends its rules name: nodes that fare alike with all of them need no judging apart."""
+    tags = site.azure.tags if site.azure is not None else {}
     found = []
     for group in firewall.groups:
-        own = dict.fromkeys(texts for rule in group.rules if (texts := _own(rule)))
+        own = dict.fromkeys(texts for rule in group.rules if (texts := _own(rule, tags)))
         found.append([valid(texts) for texts in own])
     return found
 
@@ -96,8 +97,9 @@ def valid(texts: tuple[str, ...]) -> Ranges:
         return union(*(valid((text,)) for text in texts)) if len(texts) > 1 else NOTHING
 
 
-def _own(rule: FirewallRule) -> tuple[str, ...]:
-    return rule.destinations if rule.direction == "in" else rule.sources
+def _own(rule: FirewallRule, tags: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    texts = rule.destinations if rule.direction == "in" else rule.sources
+    return (*texts, *(prefix for tag in rule.near for prefix in tags.get(tag, ()))) if rule.near else texts
 
 
 def _meets(own: Ranges, node: NodePlace) -> tuple[bool, ...]:

@@ -214,7 +214,7 @@ def _classes(guard: Guard, direction: str) -> list[tuple[list[FirewallGroup], li
 
 
 def _narrows(rule: FirewallRule, direction: str) -> bool:
-    return rule.direction == direction and bool(rule.destinations if direction == IN else rule.sources)
+    return rule.direction == direction and bool(rule.near or (rule.destinations if direction == IN else rule.sources))
 
 
 def _unguarded(guard: Guard, nodes: tuple[str, ...]) -> Unsure | None:

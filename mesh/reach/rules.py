@@ -235,9 +235,12 @@ def _matched(rule: FirewallRule, group: FirewallGroup, flow: Flow, far: FarEnd, 
     sure, maybe = _far_addresses(rule, group, far)
     whole = rule.source_ports == _ALL_PORTS or flow.protocol == "icmp"
     own = rule.destinations if rule.direction == IN else rule.sources
-    if own:
-        inside = overlap(near, ranges(own))
-        if not inside:
+    if own or rule.near:
+        inside, perhaps = overlap(near, ranges(own)), NOTHING
+        for peer in rule.near:
+            here, unclear = _peer_addresses(peer, group, FarEnd(near))
+            inside, perhaps = union(inside, here), union(perhaps, unclear)
+        if not inside and not perhaps:
             return NOTHING, NOTHING
         whole = whole and inside == near
     return (sure, maybe) if whole else (NOTHING, union(sure, maybe))

@@ -38,8 +38,11 @@ def _asks(rule: FirewallRule) -> str:
 def rule_excerpt(rule: FirewallRule) -> str:
     """The rule as a line."""
     verb = "allow" if rule.allow else "deny"
-    ends = " ".join((", ".join((*rule.sources, *rule.peers)) or "*", "→", ", ".join(rule.destinations) or "*"))
-    return f"{rule.priority or rule.id} {verb} {_asks(rule)} {ends}"[:300]
+    peers = (rule.peers, rule.near) if rule.direction == "in" else (rule.near, rule.peers)
+    source, target = (
+        ", ".join(texts) or "*" for texts in ((*rule.sources, *peers[0]), (*rule.destinations, *peers[1]))
+    )
+    return f"{rule.priority or rule.id} {verb} {_asks(rule)} {source} → {target}"[:300]
 
 
 def ports_of(pieces: tuple[tuple[int, int], ...]) -> str:

@@ -244,3 +244,18 @@ def test_an_azure_remedy_goes_before_the_rule_that_denies() -> None:
     full = nsg(custom(100, False))
     stuck = judge_side(guard(full), IN, VXLAN, far_of((Node("f", ("192.168.1.10",)),), Firewall())).closed
     assert not open_fix(stuck, {}, (), (), "eks", "vxlan").in_plan
+
+
+@pytest.mark.parametrize(
+    ("near", "expected"),
+    [("AzureCloud.eastus", "allow"), ("Storage", "deny"), ("Internet", "deny"), ("/asg/web", "unsure")],
+)
+def test_a_tag_at_the_nodes_own_end_narrows_a_rule_like_a_prefix(near: str, expected: str) -> None:
+    own = ranges(("10.224.0.4",))
+    opening = custom(200, True, sources=("192.168.0.0/16",), near=(near,))
+    closing = custom(300, False)
+    tags = {"VirtualNetwork": ("10.224.0.0/12",), "AzureCloud.eastus": ("10.224.0.0/16",), "Storage": ("20.0.0.0/8",)}
+    one = replace(nsg(opening, closing), tag_prefixes=tags)
+    judged = judge_group(one, IN, VXLAN, EKS_NODE, own)
+    found = {"allow": judged.allowed, "deny": judged.denied, "unsure": judged.unsure}
+    assert found[expected] == EKS_NODE.addresses
