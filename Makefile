@@ -24,7 +24,7 @@ test test-real: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## the fast tests; no Go needed (ARGS="-k name")
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/real --ignore=tests/proof $(ARGS)
 
-test-real: $(STAMP) tools ## the tests on real API servers, kubectl, helm and charts (needs Go)
+test-real: $(STAMP) tools ## the tests on real API servers, kubectl, helm, charts and the kernel (needs Go; root and nft)
 	$(BIN)/python -m pytest -q -rs tests/real $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the table of imports
@@ -46,7 +46,7 @@ screenshot: $(STAMP) ## draw docs/mesh.svg from the lab
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench
 
-proof: $(STAMP) ## the long proofs; writes docs/proof.md (about half an hour)
+proof: $(STAMP) ## the long proofs; writes docs/proof.md (about three quarters of an hour)
 	$(BIN)/python -m tests.proof $(ARGS)
 
 tools: ## build the pinned real servers of tools/ into .tools (about 10 min once, then cached)

@@ -167,7 +167,7 @@ def test_what_only_warns_stops_no_join() -> None:
         ("CM0801", Severity.WARN)
     ]
     plan = made.plan(0.0)
-    assert plan.blockers == () and [step.id for step in plan.todo()][0].startswith("rules.")
+    assert plan.blockers == () and plan.todo()[0].id.startswith("rules.")
 
 
 def test_three_clusters_connect_all_ways() -> None:
