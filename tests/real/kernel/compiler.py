@@ -293,6 +293,10 @@ def _nsg_what(row: Document) -> list[str]:
     if protocol not in ("tcp", "udp", "*"):
         return [f"meta l4proto {_NUMBER[protocol]}"]
     match = "meta l4proto { 6, 17 }" if protocol == "*" else f"meta l4proto {_NUMBER[protocol]}"
-    if "*" in texts:
-        return [""] if protocol == "*" else [match]
+    source = row["sourcePortRange"]
+    if source != "*":
+        match += f" th sport {source}"
+    # Azure itself shows "*" as 0-65535 among the effective rules.
+    if "*" in texts or "0-65535" in texts:
+        return [""] if protocol == "*" and source == "*" else [match]
     return [f"{match} th dport {text}" for text in texts if text]

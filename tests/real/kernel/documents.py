@@ -249,6 +249,9 @@ class _Draw:
         properties: Document = row["properties"]
         far, near = ("source", "destination") if direction == "Inbound" else ("destination", "source")
         properties |= self.end(far, 0.15) | self.end(near, 0.7)
+        if protocol.lower() in ("tcp", "udp") and self.often(0.03):
+            # What such a rule does to a flow is not to be told: it must never be called open or closed wrongly.
+            properties["sourcePortRange"] = self.dice.choice(("1024-65535", "443", "40000-50000"))
         if protocol.lower() in ("tcp", "udp", "*") and self.often(0.7):
             texts = ["-".join(map(str, sorted(set(self.ports())))) for _ in range(self.dice.randint(1, 3))]
             if len(texts) == 1:
