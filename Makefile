@@ -8,7 +8,7 @@ ARGS ?=
 STAMP := .venv/.ready-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real lint fix snapshots screenshot bench proof tools lock clean
+.PHONY: help setup demo test test-real lint fix snapshots screenshot rights bench proof tools lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ snapshots: $(STAMP) ## draw the expected pictures of all screens anew; read the 
 
 screenshot: $(STAMP) ## draw docs/mesh.svg from the lab
 	PYTHONPATH=. $(BIN)/python tools/screenshot.py
+
+rights: $(STAMP) ## write docs/rights, what reading and joining need of the clouds
+	for purpose in check apply; do \
+	  $(BIN)/meshwright rights --for $$purpose --cloud aws > docs/rights/iam-$$purpose.json && \
+	  $(BIN)/meshwright rights --for $$purpose --cloud azure > docs/rights/azure-$$purpose.json || exit 1; \
+	done
 
 bench: $(STAMP) ## measure the budgets, as ratios to a peer in the same run
 	$(BIN)/python -m tests.bench

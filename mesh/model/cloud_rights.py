@@ -52,6 +52,8 @@ AZURE_CHECK: Final[tuple[str, ...]] = (
     # Not part of Reader. Where it is withheld, what a gateway has learned by BGP is unknown.
     f"{_NETWORK}/virtualNetworkGateways/getLearnedRoutes/action",
     f"{_NETWORK}/virtualNetworkGateways/read",
+    # Not part of Reader either. Where it is withheld, whether an admin rule comes before the NSGs is unknown.
+    f"{_NETWORK}/virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action",
     f"{_NETWORK}/virtualNetworks/read",
 )
 AZURE_APPLY: Final = (

@@ -90,6 +90,29 @@ async def test_three_sites_of_which_two_are_not_joined(world: World, monkeypatch
     assert disagreements(world, store, hub, east, other) == []
 
 
+@pytest.mark.parametrize("lacking", ["", "allowGatewayTransit", "useRemoteGateways"])
+async def test_a_spoke_that_uses_the_gateway_of_its_hub(
+    world: World, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    from backends.lab.clouds.aws.repairs.vpn import add_static_route
+
+    far, hub = eks(world, "tokyo"), aks(world, "hub")
+    spoke = aks(world, "spoke", region="japanwest", vnet="10.96.0.0/12")
+    vpn(world, far, hub)
+    peering(world, hub, spoke)
+    azure = world.clouds.azure
+    for mine, other, flag in ((hub, spoke, "allowGatewayTransit"), (spoke, hub, "useRemoteGateways")):
+        side = azure.need(f"{mine.facts['vnet_id']}/virtualNetworkPeerings/to-{other.cloud_name}")["properties"]
+        side[flag] = flag != lacking
+    azure.changes.bump()
+    with world.clouds.aws.writing():
+        (connection,) = world.clouds.aws.ec2(far.region).vpn_connections.values()
+        add_static_route(connection, spoke.facts["vnet_cidr"])
+    open_mesh(world, far, hub, spoke)
+    store = await Reading(world, monkeypatch).read(far, hub, spoke)
+    assert disagreements(world, store, far, hub, spoke) == []
+
+
 # -- transit gateways: the lab's packets do not cross one, so what was read is held to what was made -----------------
 
 
