@@ -353,3 +353,11 @@ async def test_an_answer_out_of_shape_loses_its_own_list(mesh: Mesh, reading: Re
     vnet["properties"]["subnets"][0]["properties"]["routeTable"] = {"id": udr}
     found = lost(paths_of(await reading.read(mesh.clusters[1]), AKS))
     assert set(found) == {"route_tables"} and "not understood" in found["route_tables"].why
+
+
+async def test_the_paths_are_read_although_the_managed_cluster_is_not(mesh: Mesh, reading: Reading) -> None:
+    mesh.world.clouds.aws.denied |= {"eks:DescribeCluster"}
+    store = await reading.read(*mesh.clusters)
+    assert lost(paths_of(store, EKS)) == {}
+    assert isinstance(store.get(fact.CLOUD, OfCluster(EKS)), Unknown)
+    assert judged(store) == walked(mesh)
