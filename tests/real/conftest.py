@@ -39,12 +39,16 @@ def need(*programs: str) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under ``REQUIRE_REAL`` a skip is a failure: a tier that did not run proves nothing."""
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under ``REQUIRE_REAL`` a skip is a failure: a tier that did not run proves nothing.
+
+    What a machine's kernel may lack (mark ``kernel``) is required by ``REQUIRE_KERNEL`` instead.
+    """
     report = yield
-    if os.environ.get("REQUIRE_REAL") and report.skipped and not hasattr(report, "wasxfail"):
+    required = "REQUIRE_KERNEL" if item.get_closest_marker("kernel") else "REQUIRE_REAL"
+    if os.environ.get(required) and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"skipped although REQUIRE_REAL is set: {report.longrepr}"
+        report.longrepr = f"skipped although {required} is set: {report.longrepr}"
     return report
 
 

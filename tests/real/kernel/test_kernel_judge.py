@@ -17,7 +17,7 @@ from mesh.reach.between import vpc as vpc_way
 from tests.real.kernel.hosts import lacking
 from tests.real.kernel.judging import Judge, Tally, judge
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.kernel]
 HERE = Path(__file__).parent
 SETS = 300
 # Each of the mistakes below shows within this many sets.
