@@ -101,7 +101,7 @@ def test_an_api_server_that_cannot_be_read(answered: Done, kind: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "No contexts in"),
+        (None, "There is no file"),
         ("", "No contexts in"),
         ("a: [", "line 2"),
         ("folder", "it is a directory. Name a file in it."),
