@@ -26,7 +26,7 @@ from tests.real.control_plane import ControlPlane, wait_for
 
 AGENTS = Path(__file__).parents[1] / "data" / "recordings" / "agents"
 EKS_KEY, AKS_KEY = "mesh-eks", "mesh-aks"
-CLOUD = (fact.CLOUD, fact.CLOUD_NETWORK, fact.FIREWALL, fact.VPN)
+CLOUD = (fact.CLOUD, fact.CLOUD_NETWORK, fact.CLOUD_PATHS, fact.FIREWALL, fact.VPN)
 Kubectl = Callable[..., Any]
 
 
