@@ -128,6 +128,8 @@ class Mesh(Framed):
         judged = self.session.judged
         if name == "next_sick" and not self._sick():
             return "nothing is sick" if judged is not None else "there is no picture yet"
+        if name == "open" and judged is not None and not self._unconnected() and not self.canvas.selected:
+            return "nothing is selected: no Service is global"
         if name == "all" and (judged is None or len(judged.picture.clusters) <= 4):
             few = "a is off: up to four clusters every link is drawn"
             return few if judged is not None else "there is no picture yet"

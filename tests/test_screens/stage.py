@@ -39,10 +39,12 @@ class Stage:
         self.pilot = pilot
 
     async def settle(self) -> None:
-        """Wait until the engine is idle and every widget has handled what it has, twice in a row."""
+        """Wait until the engine is idle, every widget has handled what it has and nothing else of the loop is due,
+        three times in a row.
+        """
         until = time.monotonic() + DEADLINE
         quiet = 0
-        while quiet < 2 and self.app.is_running:
+        while quiet < 3 and self.app.is_running:
             assert time.monotonic() < until, f"the app did not settle:\n{self.text()}"
             with contextlib.suppress(ScreenStackError):
                 self.app.screen._on_timer_update()
@@ -51,7 +53,8 @@ class Stage:
                 await asyncio.sleep(0.002)
                 continue
             await self._handled(until)
-            quiet = 0 if self._is_waiting() or self._has_work() else quiet + 1
+            due = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # of asyncio's own loops
+            quiet = 0 if due or self._is_waiting() or self._has_work() else quiet + 1
             await asyncio.sleep(0)
 
     def _is_waiting(self) -> bool:

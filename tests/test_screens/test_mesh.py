@@ -58,6 +58,8 @@ async def test_a_mesh_without_global_services_says_how_one_is_made(tmp_path: Pat
         assert "No Service is global" not in stage.text()
         await stage.press("m")
         assert "No Service is global" in stage.text() and "service.cilium.io/global" in stage.text()
+        await stage.press("enter")
+        assert "Map [Services]" in stage.text() and "nothing is selected" in stage.text()
         await stage.press("m")
         assert "No Service is global" not in stage.text() and "[Map]" in stage.text()
 
