@@ -1,12 +1,13 @@
 """What lies between an EKS cluster's nodes and the edge of AWS, out of EC2's answers (cloud-network §2.2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from backends.aws.tables import Row, VpcTables
 from backends.parts import Part, attempt, together
 from mesh.model.unread import Unread
 from mesh.model.vpc import (
+    AWS_RIGHTS,
     AwsNetwork,
     Nacl,
     NaclEntry,
@@ -43,37 +44,39 @@ _TARGETS: Final = (
 
 def read_network(tables: VpcTables, seconds: float) -> AwsNetwork:
     """Every list by itself, within ``seconds``."""
-    readers = {
-        "vpcs": ("DescribeVpcs", lambda: vpcs(tables.vpcs())),
-        "subnets": ("DescribeSubnets", lambda: subnets(tables.subnets())),
-        "nacls": ("DescribeNetworkAcls", lambda: nacls(tables.nacls())),
-        "route_tables": ("DescribeRouteTables", lambda: route_tables(tables)),
-        "vgws": ("DescribeVpnGateways", lambda: vgws(tables.gateways())),
-        "vpns": ("DescribeVpnConnections", lambda: vpns(tables.vpns(), tables.customer_gateways())),
-        "tgw_attachments": ("DescribeTransitGatewayAttachments", lambda: attachments(tables)),
-        "tgw_route_tables": ("SearchTransitGatewayRoutes", lambda: transit_tables(tables)),
-        "peerings": ("DescribeVpcPeeringConnections", lambda: peerings(tables.peerings())),
+    readers: dict[str, Callable[[], object]] = {
+        "vpcs": lambda: vpcs(tables.vpcs()),
+        "subnets": lambda: subnets(tables.subnets()),
+        "nacls": lambda: nacls(tables.nacls()),
+        "route_tables": lambda: route_tables(tables),
+        "vgws": lambda: vgws(tables.gateways()),
+        "vpns": lambda: vpns(tables.vpns(), tables.customer_gateways()),
+        "tgw_attachments": lambda: attachments(tables),
+        "tgw_route_tables": lambda: transit_tables(tables),
+        "peerings": lambda: peerings(tables.peerings()),
     }
-    parts = {name: Part(f"ec2:{action}", f"{action} of {tables.vpc}", read) for name, (action, read) in readers.items()}
+    parts = {
+        name: Part(right, f"{right.partition(':')[2]} of {tables.vpc}", readers[name])
+        for name, right in AWS_RIGHTS.items()
+    }
     return AwsNetwork(**together(parts, seconds))
 
 
 def vpcs(rows: Iterable[Row]) -> tuple[Vpc, ...]:
     """``describe_vpcs``."""
-    return tuple(sorted(Vpc(str(row["VpcId"]), _blocks(row, "CidrBlockAssociationSet")) for row in rows))
+    return tuple(sorted(Vpc(str(row["VpcId"]), _blocks(row, "CidrBlock", "Ipv6CidrBlock")) for row in rows))
 
 
-def _blocks(row: Row, of_four: str) -> tuple[str, ...]:
-    """Associated CIDRs of both families; what is being taken away or failed does not count."""
-    found = []
-    for field, block, state in (
-        (of_four, "CidrBlock", "CidrBlockState"),
-        ("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock", "Ipv6CidrBlockState"),
-    ):
-        for item in row.get(field, []):
-            if item.get(state, {}).get("State", "associated") == "associated":
-                found.append(str(item[block]))
-    return tuple(sorted(found))
+def _blocks(row: Row, *families: str) -> tuple[str, ...]:
+    """Associated CIDRs of these families; what is being taken away or failed does not count."""
+    return tuple(
+        sorted(
+            str(item[block])
+            for block in families
+            for item in row.get(f"{block}AssociationSet", [])
+            if item.get(f"{block}State", {}).get("State", "associated") == "associated"
+        )
+    )
 
 
 def subnets(rows: Iterable[Row]) -> tuple[VpcSubnet, ...]:
@@ -87,7 +90,7 @@ def _subnet(row: Row) -> VpcSubnet:
     return VpcSubnet(
         id=str(row["SubnetId"]),
         vpc=str(row["VpcId"]),
-        cidrs=(*own, *_blocks(row, "")),
+        cidrs=(*own, *_blocks(row, "Ipv6CidrBlock")),
         zone=str(row.get("AvailabilityZone", "")),
         tags=tuple(sorted(tag for tag in tags if tag[0].startswith("kubernetes.io/"))),
     )

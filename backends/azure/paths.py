@@ -1,14 +1,17 @@
 """What lies between an AKS cluster's nodes and the edge of Azure, out of ARM's answers (cloud-network §3.3)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from backends.azure.rules import rules_from
-from backends.azure.tables import ADMIN_RIGHT, Row, VnetTables, gateway_vnet, items, reference
+from backends.azure.tables import Row, VnetTables, gateway_vnet, items, reference
 from backends.parts import Part, attempt, together
 from mesh.model.unread import Unread
 from mesh.model.vnet import (
+    AZURE_RIGHTS,
     AdminRule,
     AzureNetwork,
     AzureRoute,
@@ -29,34 +32,20 @@ _ADDRESSES: Final = re.compile(r"^[0-9a-fA-F.:]+(/\d+)?$")
 
 def read_network(tables: VnetTables, seconds: float) -> AzureNetwork:
     """Every list by itself, within ``seconds``."""
-    readers = {
-        "vnets": ("virtualNetworks", "virtual_networks.get", lambda: vnets(tables)),
-        "route_tables": ("routeTables", "route_tables.list", lambda: route_tables(tables.route_tables().values())),
-        "gateways": ("virtualNetworkGateways", "virtual_network_gateways.list", lambda: gateways(tables)),
-        "connections": (
-            "connections",
-            "virtual_network_gateway_connections.get",
-            lambda: tuple(sorted(_connection(row, tables) for row in tables.connections())),
-        ),
-        "local_gateways": (
-            "localNetworkGateways",
-            "local_network_gateways.list",
-            lambda: local_gateways(tables.local_gateways().values()),
+    readers: dict[str, tuple[str, Callable[[], object]]] = {
+        "vnets": ("virtual_networks.get", lambda: vnets(tables)),
+        "route_tables": ("route_tables.list", lambda: route_tables(tables.route_tables().values())),
+        "gateways": ("virtual_network_gateways.list", lambda: gateways(tables)),
+        "connections": ("virtual_network_gateway_connections.get", lambda: connections(tables)),
+        "local_gateways": ("local_network_gateways.list", lambda: local_gateways(tables.local_gateways().values())),
+        "admin_rules": (
+            "list_network_manager_effective_security_admin_rules",
+            lambda: admin_rules(tables.admin_rules()),
         ),
     }
-    parts = {name: Part(f"{_NETWORK}/{kind}/read", call, read) for name, (kind, call, read) in readers.items()}
-    call = "list_network_manager_effective_security_admin_rules"
-    parts["admin_rules"] = Part(ADMIN_RIGHT, call, lambda: admin_rules(tables.admin_rules()))
+    parts = {name: Part(right, *readers[name]) for name, right in AZURE_RIGHTS.items()}
     network = AzureNetwork(**together(parts, seconds))
-    return AzureNetwork(
-        network.vnets,
-        network.route_tables,
-        network.gateways,
-        network.connections,
-        network.local_gateways,
-        network.admin_rules,
-        tags=_tags(tables, network),
-    )
+    return replace(network, tags=_tags(tables, network))
 
 
 def vnets(tables: VnetTables) -> tuple[Vnet, ...]:
@@ -216,14 +205,18 @@ def admin_rules(rows: Iterable[Row]) -> tuple[AdminRule, ...]:
 
 
 def _as_nsg_rule(row: Row) -> Row:
+    """A list that is left out is any end and any port: a rule without ports would be no rule."""
     properties = row["properties"]
-    ends = {
-        f"{end}AddressPrefixes": [str(item["addressPrefix"]) for item in properties.get(f"{end}s") or []]
-        for end in ("source", "destination")
-    }
-    protocol = str(properties["protocol"])
+    made = dict(properties)
+    for end in ("source", "destination"):
+        made[f"{end}AddressPrefixes"] = [str(item["addressPrefix"]) for item in properties.get(f"{end}s") or []] or [
+            "*"
+        ]
+        made[f"{end}PortRanges"] = properties.get(f"{end}PortRanges") or ["*"]
+    if str(properties["protocol"]) == "Any":
+        made["protocol"] = "*"
     name = str(row.get("id") or properties.get("flag") or "admin rule").rpartition("/")[2]
-    return {"name": name, "properties": {**properties, **ends, "protocol": "*" if protocol == "Any" else protocol}}
+    return {"name": name, "properties": made}
 
 
 def local_gateways(rows: Iterable[Row]) -> tuple[LocalNetworkGateway, ...]:
@@ -239,6 +232,11 @@ def local_gateways(rows: Iterable[Row]) -> tuple[LocalNetworkGateway, ...]:
             for row in rows
         )
     )
+
+
+def connections(tables: VnetTables) -> tuple[GatewayConnection, ...]:
+    """``virtual_network_gateway_connections.get`` of each."""
+    return tuple(sorted(_connection(row, tables) for row in tables.connections()))
 
 
 def _connection(row: Row, tables: VnetTables) -> GatewayConnection:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from backends.azure import ids
 from backends.azure.session import AzureSession
 from mesh.facts import Reason
+from mesh.model.vnet import AZURE_RIGHTS
 from mesh.reading import Cached, NotRead
 
 Row = dict[str, Any]
@@ -15,7 +16,6 @@ _PEERS: Final = 4
 _KEYS: Final = ("sharedKey", "authorizationKey")
 _LEARNED_SECONDS: Final = 40.0
 _PAGES: Final = 100
-ADMIN_RIGHT: Final = f"{_NETWORK}/virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action"
 
 
 class VnetTables:
@@ -138,6 +138,7 @@ class VnetTables:
         """Security admin rules that a Virtual Network Manager puts on the VNet, page by page by POST."""
         identifier, found, token = str(self.vnet["id"]), list[Row](), ""
         client = self.session.network(ids.subscription(identifier))
+        right = AZURE_RIGHTS["admin_rules"]
         for _ in range(_PAGES):
             ask = partial(
                 client.list_network_manager_effective_security_admin_rules,
@@ -145,12 +146,12 @@ class VnetTables:
                 ids.name(identifier),
                 {"skipToken": token} if token else {},
             )
-            answer = self.session.call(ADMIN_RIGHT, ask)
+            answer = self.session.call(right, ask)
             found += answer.get("value") or []
             token = str(answer.get("skipToken") or "")
             if not token:
                 return found
-        raise NotRead(Reason.INVALID, f"more than {_PAGES} pages of security admin rules", right=ADMIN_RIGHT)
+        raise NotRead(Reason.INVALID, f"more than {_PAGES} pages of security admin rules", right=right)
 
     def service_tags(self, location: str) -> dict[str, tuple[str, ...]]:
         """Prefixes of all service tags of a region: a large answer."""

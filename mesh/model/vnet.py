@@ -4,6 +4,8 @@ Each docstring names the operation of azure-mgmt-network whose ARM JSON fills th
 compared without regard to case by ``same``. A list that could not be read is ``Unread``.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from mesh.model.network import FirewallRule
@@ -153,3 +155,15 @@ class AzureNetwork(Struct, frozen=True):
     local_gateways: tuple[LocalNetworkGateway, ...] | Unread = ()
     admin_rules: tuple[AdminRule, ...] | Unread = ()
     tags: dict[str, tuple[str, ...]] = {}
+
+
+_NETWORK: Final = "Microsoft.Network"
+# The right that each list needs, by its field.
+AZURE_RIGHTS: Final = {
+    "vnets": f"{_NETWORK}/virtualNetworks/read",
+    "route_tables": f"{_NETWORK}/routeTables/read",
+    "gateways": f"{_NETWORK}/virtualNetworkGateways/read",
+    "connections": f"{_NETWORK}/connections/read",
+    "local_gateways": f"{_NETWORK}/localNetworkGateways/read",
+    "admin_rules": f"{_NETWORK}/virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action",
+}

@@ -4,6 +4,8 @@ Each docstring names the call whose answer fills the record (cloud-network §2.2
 ``Unread``; states and kinds are the API's own words, so that a word newer than this file is seen as one.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from mesh.model.unread import Unread
@@ -191,3 +193,17 @@ class AwsNetwork(Struct, frozen=True):
     tgw_attachments: tuple[TgwAttachment, ...] | Unread = ()
     tgw_route_tables: tuple[TgwRouteTable, ...] | Unread = ()
     peerings: tuple[VpcPeering, ...] | Unread = ()
+
+
+# The right that each list needs, by its field.
+AWS_RIGHTS: Final = {
+    "vpcs": "ec2:DescribeVpcs",
+    "subnets": "ec2:DescribeSubnets",
+    "nacls": "ec2:DescribeNetworkAcls",
+    "route_tables": "ec2:DescribeRouteTables",
+    "vgws": "ec2:DescribeVpnGateways",
+    "vpns": "ec2:DescribeVpnConnections",
+    "tgw_attachments": "ec2:DescribeTransitGatewayAttachments",
+    "tgw_route_tables": "ec2:SearchTransitGatewayRoutes",
+    "peerings": "ec2:DescribeVpcPeeringConnections",
+}

@@ -1,6 +1,6 @@
 """Sites out of the facts of their clusters. What is not known stays so: it is never an empty list."""
 
-from typing import Final
+from typing import Any, Final
 
 from mesh import catalogue as fact
 from mesh.facts import Fact, FactStore, Known, Unknown
@@ -9,34 +9,14 @@ from mesh.model.kubernetes import Node, provider_of
 from mesh.model.network import Firewall
 from mesh.model.site import CloudPaths, NodePlace, Site
 from mesh.model.unread import Unread
-from mesh.model.vnet import AzureNetwork
-from mesh.model.vpc import AwsNetwork
+from mesh.model.vnet import AZURE_RIGHTS, AzureNetwork
+from mesh.model.vpc import AWS_RIGHTS, AwsNetwork
 from mesh.subject import OfCluster
 
 _FIREWALL: Final = {
     Provider.EKS: "ec2:DescribeSecurityGroups",
     Provider.AKS: "Microsoft.Network/networkSecurityGroups/read",
 }
-# In the order of the fields of AwsNetwork and AzureNetwork.
-_AWS: Final = (
-    "DescribeVpcs",
-    "DescribeSubnets",
-    "DescribeNetworkAcls",
-    "DescribeRouteTables",
-    "DescribeVpnGateways",
-    "DescribeVpnConnections",
-    "DescribeTransitGatewayAttachments",
-    "SearchTransitGatewayRoutes",
-    "DescribeVpcPeeringConnections",
-)
-_AZURE: Final = (
-    "virtualNetworks/read",
-    "routeTables/read",
-    "virtualNetworkGateways/read",
-    "connections/read",
-    "localNetworkGateways/read",
-    "virtualNetworks/listNetworkManagerEffectiveSecurityAdminRules/action",
-)
 
 
 def site_of(store: FactStore, cluster: str) -> Site:
@@ -65,11 +45,12 @@ def _paths(found: Fact, provider: Provider) -> CloudPaths:
     if isinstance(found, Known) and found.value is not None:
         value: CloudPaths = found.value
         return value
+    rights = AWS_RIGHTS if provider is Provider.EKS else AZURE_RIGHTS
+    lists: dict[str, Any] = {name: _lost(found, right) for name, right in rights.items()}
+    nowhere = _lost(found, "")
     if provider is Provider.EKS:
-        return CloudPaths("", _lost(found, ""), AwsNetwork(*(_lost(found, f"ec2:{action}") for action in _AWS)))
-    vnets, tables, gateways, connections, local, admin = (_lost(found, f"Microsoft.Network/{of}") for of in _AZURE)
-    azure = AzureNetwork(vnets, tables, gateways, connections, local, admin)
-    return CloudPaths("", _lost(found, ""), azure=azure)
+        return CloudPaths("", nowhere, aws=AwsNetwork(**lists))
+    return CloudPaths("", nowhere, azure=AzureNetwork(**lists))
 
 
 def _lost(found: Fact, right: str) -> Unread:
