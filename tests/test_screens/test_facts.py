@@ -81,13 +81,16 @@ async def test_a_denied_cell_gives_the_role_that_lifts_it(tmp_path: Path) -> Non
         role = stage.app.clipboard
         assert "resources: [pods/exec], verbs: [create, get]" in role and "kind: RoleBinding" in role
         assert "secrets" not in role and "eviction" not in role and "the Role and RoleBinding" in stage.line(23)
+        assert "name: meshwright-agents," in role, "another cell's role has another name: neither takes from the other"
         await stage.press("enter")
         assert "applies this to aks-east" in stage.text() and "kind: RoleBinding" in stage.text()
         await stage.press("q", *["up"] * 3)
         assert "not granted, to read: create and get pods/exec in kube-system, list secrets" in stage.text()
         assert "not granted, to join: create pods/eviction" in stage.text()
         await stage.press("c")
-        assert "secrets" in stage.app.clipboard and "eviction" not in stage.app.clipboard
+        whole = stage.app.clipboard
+        assert "secrets" in whole and "eviction" not in whole
+        assert "name: meshwright-check" in whole and "ciliumnodes" in whole, "all that rights --for check prints"
 
 
 async def test_while_reading_it_counts_and_can_be_stopped(tmp_path: Path) -> None:

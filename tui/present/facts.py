@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mesh import catalogue
 from mesh.events import CollectorProgress
 from mesh.model.context import Right
-from mesh.model.rights import CHECK, roles
+from mesh.model.rights import APPLY, CHECK, roles
 from mesh.subject import OfCluster
 from tui.present import words
 from tui.present.lines import Line, Row, Span, column, line, rule, spread, wrapped
@@ -167,20 +167,22 @@ def _by_cluster(session: Session, clusters: Sequence[str], width: int, signs: Si
 
 
 def role_for(session: Session, cluster: str, collector: str) -> str:
-    """Role and binding for the rights that a denied cell lacks, as ``meshwright rights`` prints them; on the rights'
-    own cell what reading lacks, and where it lacks nothing what joining does. "" where that is not known.
+    """Role and binding that lift a denied cell; on the rights' own cell all that reading needs, and where it lacks
+    nothing all that joining does, as ``meshwright rights`` prints them. "" where that is not known.
+
+    A role holds what its name stands for, whoever lacks which part of it: applied for one user it takes nothing from
+    another.
     """
     told = progress(session, cluster, collector)
     rights = session.store.value(catalogue.RIGHTS, OfCluster(cluster))
-    if rights is None:
+    if rights is None or not rights.denied:
         return ""
-    wanted = [right for right in rights.denied if right in CHECK]
     if collector == catalogue.RIGHTS.name:
-        wanted = wanted or list(rights.denied)
-    else:
-        named = set(told.lift.replace(",", " ").split()) if told.state == "denied" else set()
-        wanted = [right for right in wanted if right.what in named]
-    return roles(wanted, "meshwright", rights.user) if wanted else ""
+        purpose, wanted = ("check", CHECK) if set(rights.denied) & set(CHECK) else ("apply", APPLY)
+        return roles(wanted, f"meshwright-{purpose}", rights.user)
+    named = set(told.lift.replace(",", " ").split()) if told.state == "denied" else set()
+    wanted = tuple(right for right in CHECK if right.what in named)
+    return roles(wanted, f"meshwright-{collector}", rights.user) if set(wanted) & set(rights.denied) else ""
 
 
 def grouped(rights: Sequence[Right]) -> list[str]:
