@@ -57,3 +57,23 @@ class Goal(Struct, frozen=True):
     def member(self, cluster: str) -> ClusterGoal | None:
         """The goal of one cluster, if it is a member."""
         return next((item for item in self.members if item.cluster == cluster), None)
+
+    @property
+    def choices(self) -> tuple[tuple[str, str, str], ...]:
+        """Every choice as ``--set`` names it: field, value, where it comes from."""
+        told: list[tuple[str, str, str]] = []
+        for member in self.members:
+            values = {"name": member.name, "id": str(member.cluster_id), "pods": ", ".join(member.pod_cidrs)}
+            if member.node_port:
+                values["nodeport"] = str(member.node_port)
+            for name, value in values.items():
+                told.append((f"{name}.{member.cluster}", value, member.sources.get(name, "default")))
+        mesh = {
+            "version": ", ".join(dict.fromkeys(member.version for member in self.members)),
+            "mtu": str(self.mtu),
+            "exposure": self.exposure.value,
+            "ca": self.ca,
+            "certificates": self.certificates,
+            "image": self.proof_image,
+        }
+        return (*told, *((name, value, self.sources.get(name, "default")) for name, value in mesh.items()))

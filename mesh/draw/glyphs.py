@@ -8,7 +8,7 @@ from mesh.model.picture import Health
 
 
 class Glyphs(Struct, frozen=True):
-    """One set of signs; every field is one cell wide but ASCII ``ok``, ``both`` and ``differs``."""
+    """One set of signs; every field is one cell wide but ASCII ``ok``, ``to``, ``both`` and ``differs``."""
 
     horizontal: str = "━"
     vertical: str = "┃"
@@ -36,6 +36,7 @@ class Glyphs(Struct, frozen=True):
     right_open: str = "▷"
     here: str = "↺"
     undefined: str = "–"
+    to: str = "→"
     both: str = "⇄"
     ellipsis: str = "…"
     ok: str = "✓"
@@ -62,6 +63,6 @@ ASCII: Final = Glyphs(
     horizontal="=", vertical="#", dotted=".", dotted_vertical=":", thin="-", right_down="+", right_up="+",
     left_down="+", left_up="+", bus="=", bus_vertical="#", box_top_left="+", box_top_right="+", box_bottom_left="+",
     box_bottom_right="+", box_horizontal="-", box_vertical="|", dashed=".", node="*", node_bad="o", left="<",
-    right=">", left_open="<", right_open=">", here="@", undefined="-", both="<>", ellipsis="~",
+    right=">", left_open="<", right_open=">", here="@", undefined="-", to="->", both="<>", ellipsis="~",
     ok="ok", degraded="!", down="x", unknown="?", absent="o", differs="!=",
 )  # fmt: skip

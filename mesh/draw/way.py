@@ -35,7 +35,7 @@ def _hop(hop: Hop, decides: bool, width: int, glyphs: Glyphs) -> Iterable[str]:
     words = hop.rule
     if decides and hop.passage is Passage.CLOSED:
         # Not broken, so that it can be looked for.
-        words += f" {glyphs.left}{glyphs.horizontal} blocks here".replace(" ", _KEPT).replace(_KEPT, " ", 1)
+        words += f" {glyphs.left}{glyphs.horizontal}{_KEPT}blocks{_KEPT}here"
     if hop.missing:
         words += f"; needs {hop.missing}"
     room, thing = max(width, 60), hop.object
@@ -47,12 +47,9 @@ def _hop(hop: Hop, decides: bool, width: int, glyphs: Glyphs) -> Iterable[str]:
     told += [(text, " " * len(lead), " " * (len(lead) + 2)) for text in nearest(hop)]
     for text, first, later in told:
         for line in textwrap.wrap(text, room, initial_indent=first, subsequent_indent=later, break_on_hyphens=False):
-            yield _plain(line.replace(_KEPT, " "), glyphs)
-
-
-def _plain(line: str, glyphs: Glyphs) -> str:
-    """What hops say has signs of its own."""
-    return line if glyphs is UNICODE else line.replace("→", "->").replace("…", glyphs.ellipsis)
+            # What hops say has signs of its own.
+            line = line.replace(_KEPT, " ").replace(UNICODE.to, glyphs.to)
+            yield line.replace(UNICODE.ellipsis, glyphs.ellipsis)
 
 
 def nearest(hop: Hop) -> tuple[str, ...]:

@@ -53,13 +53,14 @@ def test_what_is_said_of_a_step_is_its_own(capsys: pytest.CaptureFixture[str]) -
     assert "sg-00000001a has no rule for 8472/udp" in told[0]
 
 
-def test_what_set_could_change_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_set_could_change_is_told_as_it_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_of("three")
     say_plan(plan)
-    told = " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr().out.split()
     for member in plan.goal.members:
-        assert f"{member.cluster} = {member.name}, id {member.cluster_id}, pods {member.pod_cidrs[0]}" in told
-    assert f"MTU {plan.goal.mtu}" in told and f"exposure {plan.goal.exposure.value}" in told
+        assert f"pods.{member.cluster}={','.join(member.pod_cidrs)}" in told
+        assert f"id.{member.cluster}={member.cluster_id}" in told
+    assert f"mtu={plan.goal.mtu}" in told and f"version={plan.goal.members[0].version}" in told
 
 
 def test_a_step_of_some_clusters_names_them(capsys: pytest.CaptureFixture[str]) -> None:

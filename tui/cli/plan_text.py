@@ -18,7 +18,9 @@ def say_plan(plan: Plan) -> None:
     """All steps in order, the details of those to do, then what stands in the way."""
     todo = plan.todo()
     say(f"{plan.title}: {len(todo)} to do, {len(plan.steps) - len(todo)} already so (plan {plan.id})")
-    for line in _wrapped(f"choices: {_choices(plan)}", "   ", "      "):
+    # As --set takes them: whoever consents here has seen no other screen.
+    told = "  ".join(f"{field}={shlex.quote(value.replace(', ', ','))}" for field, value, _ in plan.goal.choices)
+    for line in _wrapped(told, "   choices  ", "            "):
         say(line)
     for unknown in plan.unknowns:
         for line in _wrapped(f"{unknown.code} {unknown.subject}: {unknown.text}", "   ?  ", "      "):
@@ -37,19 +39,6 @@ def say_plan(plan: Plan) -> None:
     for blocker in plan.blockers:
         for line in _wrapped(f"{blocker.code} {blocker.subject}: {blocker.text}", "\u2717 ", "  "):
             say(line)
-
-
-def _choices(plan: Plan) -> str:
-    """What ``--set`` could change, as it stands: whoever consents here has seen no other screen."""
-    goal = plan.goal
-    told = [
-        f"{member.cluster} = {member.name}, id {member.cluster_id}, pods {', '.join(member.pod_cidrs)}"
-        for member in goal.members
-    ]
-    versions = ", ".join(dict.fromkeys(member.version for member in goal.members))
-    return "; ".join(
-        [*told, f"Cilium {versions}", f"MTU {goal.mtu}", f"exposure {goal.exposure.value}", f"CA {goal.ca}"]
-    )
 
 
 def _where(step: Step, plan: Plan) -> str:

@@ -4,12 +4,14 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from mesh.draw.glyphs import ASCII, UNICODE, Glyphs
 from mesh.explain import message, template_of, title
 from mesh.finding import Command, Finding, Problem, Severity, State
 from mesh.summary import SIGNS, counts, summary_line
@@ -37,6 +39,17 @@ def lasting(tell: Callable[[T], None]) -> Callable[[T], None]:
                 print("meshwright: nobody reads this any more; what is under way goes on", file=sys.stderr)
 
     return told
+
+
+def glyphs_for(*, plain: bool) -> Glyphs:
+    """Signs that stdout can show; those of ASCII where the user wants them."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return ASCII if plain or encoding not in ("utf8", "utf16") else UNICODE
+
+
+def columns() -> int:
+    """The terminal's width, 80 where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
 
 
 def say(text: str = "") -> None:

@@ -48,36 +48,15 @@ def rule_of(field: str) -> str:
     return f"{label_of(field)}: {RULES[name]}." if name in RULES else ""
 
 
-def choices(goal: Goal) -> list[tuple[str, str, str]]:
-    """Every choice: field, value, where it comes from."""
-    told: list[tuple[str, str, str]] = []
-    for member in goal.members:
-        values = {"name": member.name, "id": str(member.cluster_id), "pods": ", ".join(member.pod_cidrs)}
-        if member.node_port:
-            values["nodeport"] = str(member.node_port)
-        told += [
-            (f"{name}.{member.cluster}", value, member.sources.get(name, "default")) for name, value in values.items()
-        ]
-    mesh = {
-        "version": ", ".join(dict.fromkeys(member.version for member in goal.members)),
-        "mtu": str(goal.mtu),
-        "exposure": goal.exposure.value,
-        "ca": goal.ca,
-        "certificates": goal.certificates,
-        "image": goal.proof_image,
-    }
-    return told + [(name, value, goal.sources.get(name, "default")) for name, value in mesh.items()]
-
-
 def value_of(goal: Goal, field: str) -> str:
     """The value of a field now."""
-    return next((value for name, value, _ in choices(goal) if name == field), "")
+    return next((value for name, value, _ in goal.choices if name == field), "")
 
 
 def rows(goal: Goal, width: int, signs: Signs) -> list[Row]:
     """Label, value, source."""
     made = []
-    for field, value, source in choices(goal):
+    for field, value, source in goal.choices:
         left = line(" ", (column(label_of(field), 26, signs), "muted"), " ", value)
         token = "key" if source == "edited" else "muted"
         made.append(Row(field, (spread(left, line((source, token), " "), width, signs),)))

@@ -1,19 +1,16 @@
 """``meshwright graph``: the picture of the screen, as text or JSON."""
 
 import argparse
-import shutil
-import sys
 import textwrap
 
 from mesh.assess import picture as pictured
-from mesh.draw.glyphs import ASCII, UNICODE
 from mesh.draw.lanes import draw_lanes, in_words
 from mesh.draw.legend import legend
 from mesh.draw.map import NARROWEST, draw_map
 from mesh.errors import Exit, UsageError
 from mesh.model.picture import MeshPicture
 from mesh.topology import components, missing_links
-from tui.cli.printing import say, say_json
+from tui.cli.printing import columns, glyphs_for, say, say_json
 from tui.cli.session import opened
 
 
@@ -30,9 +27,7 @@ async def run(arguments: argparse.Namespace) -> int:
         body = {"mesh": picture, "components": components(picture), "not_connected": missing_links(picture)}
         say_json("Mesh", body)
         return code
-    plain = arguments.ascii or (sys.stdout.encoding or "").lower().replace("-", "") not in ("utf8", "utf16")
-    glyphs = ASCII if plain else UNICODE
-    width = arguments.width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 80)
+    glyphs, width = glyphs_for(plain=arguments.ascii), arguments.width or columns()
     say(draw_map(picture, width, glyphs, show_all=arguments.all).text())
     if picture.services:
         say()

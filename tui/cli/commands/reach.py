@@ -1,8 +1,6 @@
 """``meshwright reach``: whether nodes of one cluster reach those of another, hop by hop, without sending a packet."""
 
 import argparse
-import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,16 +10,15 @@ from msgspec import Struct
 from mesh import catalogue as fact
 from mesh.aim import overlay
 from mesh.choose import default_goal
-from mesh.draw.glyphs import ASCII, UNICODE
 from mesh.draw.way import draw_way, in_words, sign
 from mesh.errors import Exit, MeshError, Undetermined, UsageError
 from mesh.facts import FactStore, Known, Unknown
 from mesh.reach.flows import Sent, flow_of, sent
-from mesh.reach.hops import Hop, Passage, Verdict
+from mesh.reach.hops import Passage, Verdict, worst
 from mesh.reach.reach import Reach
 from mesh.reach.sites import site_of
 from mesh.subject import OfCluster
-from tui.cli.printing import say, say_json
+from tui.cli.printing import columns, glyphs_for, say, say_json
 from tui.cli.session import opened
 
 _CODES = {Passage.OPEN: Exit.CLEAN, Passage.CLOSED: Exit.FINDINGS, Passage.UNKNOWN: Exit.UNDETERMINED}
@@ -59,12 +56,7 @@ async def run(arguments: argparse.Namespace) -> int:
         say_json("Paths", {"paths": [document(path) for path in paths]})
     else:
         _print(paths, every=arguments.hops, plain=arguments.ascii)
-    worst = {path.passage for path in paths}
-    return next((code for passage, code in _order() if passage in worst), Exit.UNDETERMINED)
-
-
-def _order() -> Sequence[tuple[Passage, Exit]]:
-    return [(passage, _CODES[passage]) for passage in (Passage.CLOSED, Passage.UNKNOWN, Passage.OPEN)]
+    return _CODES[worst(path.passage for path in paths)]
 
 
 def judged(store: FactStore, clusters: Sequence[str], ends: Sequence[str], asked: Sequence[Sent]) -> Iterator[Path]:
@@ -97,13 +89,10 @@ def _sends(store: FactStore, cluster: str) -> tuple[Sent, ...]:
 
 def _print(paths: Sequence[Path], *, every: bool, plain: bool) -> None:
     """A line per path; the hops of those that are not open, or of all."""
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    glyphs = ASCII if plain or encoding not in ("utf8", "utf16") else UNICODE
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    glyphs, width = glyphs_for(plain=plain), columns()
     for path in paths:
         purpose = f" {path.sent.purpose}" if path.sent.purpose else ""
-        arrow = "->" if glyphs is ASCII else "→"
-        say(f"{sign(path.passage, glyphs)} {path.source} {arrow} {path.target}  {path.sent.flow}{purpose}")
+        say(f"{sign(path.passage, glyphs)} {path.source} {glyphs.to} {path.target}  {path.sent.flow}{purpose}")
         if path.verdict is None:
             say("   One of them has no nodes: there is nothing to judge.")
             continue
@@ -132,8 +121,4 @@ def document(path: Path) -> dict[str, Any]:
     way = verdict.way
     row |= {"why": in_words(verdict), "from_node": way.source, "to_node": way.target}
     row |= {"node_classes": list(verdict.classes), "closed": list(verdict.closed), "unknown": list(verdict.unknown)}
-    return {**row, "hops": [_hop(hop) for hop in way.hops], "reply_hops": [_hop(hop) for hop in way.reply]}
-
-
-def _hop(hop: Hop) -> dict[str, Any]:
-    return {name: getattr(hop, name) for name in hop.__struct_fields__}
+    return {**row, "hops": way.hops, "reply_hops": way.reply}
