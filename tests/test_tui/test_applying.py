@@ -62,7 +62,7 @@ async def test_a_run_that_is_stopped_says_how_to_go_on(world: FakeWorld, capsys:
     said = capsys.readouterr()
     assert "helm b" not in world.calls
     assert "Stopped in" in said.out and "Joined" not in said.out
-    assert "stopping after the calls under way" in said.err
+    assert "stopping after the calls under way;" in said.err, "the only call had ended"
     assert "go on with: meshwright resume 1" in said.err
 
 

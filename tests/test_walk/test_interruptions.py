@@ -226,7 +226,7 @@ def test_two_operators_are_kept_apart(ends: dict[str, Done]) -> None:
 def test_a_signal_ends_a_run_that_can_go_on(ends: dict[str, Done], name: str, code: int) -> None:
     done = ends[name]
     assert done.code == code
-    assert "stopping after the calls under way" in done.err
+    assert "stopping after the calls under way of " in done.err and "a second signal ends them" in done.err
     assert "Traceback" not in done.err
     assert "run 1: plan" in done.out and "going on" in done.out
     assert "go on with: meshwright resume" in done.err

@@ -22,6 +22,10 @@ def consented(plan: Plan, arguments: argparse.Namespace) -> None:
         raise Refused(
             "Nobody consented to this plan", "There is no terminal to ask on.", "Read the plan, then add --yes."
         )
+    from tui.present.plan import summary_text
+
+    # Where one types, in one view: the plan above is longer than a terminal.
+    print(f"\n{summary_text(plan, (), plan.numbers)}\n", file=sys.stderr)
     names = consent_needed(plan)
     for cluster in names:
         print(

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from mesh.errors import Exit, Refused
 from mesh.events import Event, RunDone, RunStarted, StepDone, StepOutput, StepStarted, StepWaiting
 from mesh.join import refuse_blocked, rest
 from mesh.journal import RunRecord
-from mesh.plan import Plan
+from mesh.plan import Plan, Step
 from mesh.run import Control, RunResult, run_plan
 from tui.cli.commands.plan import load, planned
 from tui.cli.consent import consented
@@ -52,22 +53,36 @@ async def carried_out(
         return Exit.CLEAN
     consented(shown, arguments)
     alone = session.ports.lab is not None
-    printer = lasting(Printer(plan) if text else JsonPrinter())
-    control = Control()
-    task = asyncio.create_task(run_plan(plan, session.refs, session.ports, printer, control, before))
+    show = lasting(Printer(plan) if text else JsonPrinter())
+    control, under_way = Control(), dict[str, str]()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, StepStarted):
+            under_way[event.step] = titled(plan.step(event.step))
+        elif isinstance(event, StepDone):
+            under_way.pop(event.step, None)
+        show(event)
+
+    task = asyncio.create_task(run_plan(plan, session.refs, session.ports, tell, control, before))
     try:
         result = await asyncio.shield(task)
     except asyncio.CancelledError:
         control.stop()
-        if _code(await _last_calls(task), alone=alone) != Exit.CLEAN:
+        if _code(await _last_calls(task, under_way), alone=alone) != Exit.CLEAN:
             raise
         # The last step ended well before it could be stopped: the plan is carried out, whatever wanted it to end.
         return Exit.CLEAN
     return _code(result, alone=alone)
 
 
-async def _last_calls(task: "asyncio.Task[RunResult]") -> RunResult:
-    print("meshwright: stopping after the calls under way; a second signal ends them", file=sys.stderr)
+def titled(step: Step) -> str:
+    """``park kube-proxy (aks-east)``."""
+    return f"{step.title} ({', '.join(step.clusters)})"
+
+
+async def _last_calls(task: "asyncio.Task[RunResult]", under_way: Mapping[str, str]) -> RunResult:
+    calls = f" of {'; '.join(under_way.values())}" if under_way else ""
+    print(f"meshwright: stopping after the calls under way{calls}; a second signal ends them", file=sys.stderr)
     try:
         return await task
     except asyncio.CancelledError:
@@ -91,7 +106,7 @@ class Printer:
     """The event stream as lines."""
 
     def __init__(self, plan: Plan) -> None:
-        self._titles = {step.id: f"{step.title} ({', '.join(step.clusters)})" for step in plan.steps}
+        self._titles = {step.id: titled(step) for step in plan.steps}
 
     def __call__(self, event: Event) -> None:
         """Print one event, if a person wants to see it."""
